@@ -1,0 +1,1 @@
+"""The tests of SumFlow: pure units, real servers, the whole system."""

@@ -31,9 +31,9 @@ def database_url(postgres_url: str) -> Iterator[str]:
     """The URL of an empty database of this test's own."""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # noqa: S608
+        connection.execute(f'CREATE DATABASE "{name}"')
         yield psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # noqa: S608
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")

@@ -34,18 +34,16 @@ class Address(msgspec.Struct, frozen=True):
         return cls(host, int(port))
 
 
-class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
-    """Where a service's PostgreSQL is, and as whom to speak to it; named as in the postgres image's Secret."""
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """What every service process has: its PostgreSQL, its name, its health and metrics port, its environment's name.
+
+    The PostgreSQL variables but the address are those of the postgres image's Secret.
+    """
 
     postgres_address: Address
     postgres_user: str
     postgres_password: str
     postgres_db: str
-
-
-class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
-    """What every service process has: its name, its health and metrics port, its environment's name."""
-
     metrics_listen: Address
     instance: str
     """Unique among the living processes of a service: the pod's name."""
@@ -53,7 +51,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper")
     log_level: str = "info"
 
 
-class AdderSettings(DatabaseSettings, ProcessSettings, frozen=True, kw_only=True, rename="upper"):
+class AdderSettings(ServiceSettings, frozen=True, kw_only=True, rename="upper"):
     """Settings of the adder."""
 
     grpc_listen: Address
@@ -62,7 +60,7 @@ class AdderSettings(DatabaseSettings, ProcessSettings, frozen=True, kw_only=True
     adder_commit_timeout_s: float = 5.0
 
 
-class RelaySettings(DatabaseSettings, ProcessSettings, frozen=True, kw_only=True, rename="upper"):
+class RelaySettings(ServiceSettings, frozen=True, kw_only=True, rename="upper"):
     """Settings of the relay."""
 
     kafka_bootstrap_servers: str
@@ -73,7 +71,7 @@ class RelaySettings(DatabaseSettings, ProcessSettings, frozen=True, kw_only=True
     """Published events are kept this long for audit and rebuild, then dropped by the day."""
 
 
-class TotalizerSettings(DatabaseSettings, ProcessSettings, frozen=True, kw_only=True, rename="upper"):
+class TotalizerSettings(ServiceSettings, frozen=True, kw_only=True, rename="upper"):
     """Settings of the totalizer."""
 
     http_listen: Address
@@ -117,11 +115,14 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 def load(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:
     """Read the settings of one process; raise UsageError naming the variable that is missing or wrong."""
-    fields = msgspec.structs.fields(kind)
-    given = {f.encode_name: environ[f.encode_name] for f in fields if f.encode_name in environ}
     try:
-        return msgspec.convert(given, kind, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
+        given = {
+            field.encode_name: _typed(field.type, environ[field.encode_name])
+            for field in msgspec.structs.fields(kind)
+            if field.encode_name in environ
+        }
+        return msgspec.convert(given, kind, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
         raise UsageError(
             f"the environment of this process is incomplete: {error}",
             remedy="services get their environment from `k8s/services`; `sumflow up` and `sumflow deploy` set it",
@@ -134,9 +135,7 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | dict(extra)
 
 
-def _decode(kind: type, value: object) -> object:
-    if kind is Path:
-        return Path(str(value))
+def _typed(kind: object, text: str) -> object:
     if kind is Address:
-        return Address.parse(str(value))
-    raise NotImplementedError(kind)
+        return Address.parse(text)
+    return Path(text) if kind == Path | None else text
