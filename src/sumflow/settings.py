@@ -93,6 +93,8 @@ class CommandSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper")
     sumflow_java: Path | None = None
     java_home: Path | None = None
     no_color: str = ""
+    term: str = ""
+    """The terminal's kind; `dumb` cannot move its cursor."""
 
     @property
     def data_dir(self) -> Path:

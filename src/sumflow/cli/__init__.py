@@ -1,1 +1,5 @@
-"""TODO"""
+"""The command line: the only part that prints and the only one that decides exit codes."""
+
+from sumflow.cli.main import main
+
+__all__ = ["main"]

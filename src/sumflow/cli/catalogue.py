@@ -1,0 +1,54 @@
+"""Every command, its sentence for the help page, and the module it is imported from when asked for.
+
+The sentences stand here as well as in the commands' own help, so that the help page imports none of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: where it lives in `sumflow.cli`, and its one-line help."""
+
+    module: str
+    attribute: str
+    sentence: str
+
+
+_RUN: Final = {
+    "up": Entry("lifecycle", "up", "Start the declared system on this machine."),
+    "down": Entry("lifecycle", "down", "Stop it, in reverse order; the data stays."),
+    "destroy": Entry("lifecycle", "destroy", "Stop it and remove its data."),
+}
+_NUMBERS: Final = {
+    "add": Entry("add", "add", "Add two numbers, or a file of them."),
+    "total": Entry("total", "total", "Print the total, or watch it."),
+}
+_LOOK: Final = {
+    "status": Entry("status", "status", "Show each component: state, address, pid, memory."),
+    "logs": Entry("logs", "logs", "Print or follow the components' logs."),
+    "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
+    "doctor": Entry("doctor", "doctor", "Say what would stop an `up`, and the remedy."),
+}
+_HELPERS: Final = {
+    "fields": Entry("fields", "fields", "Print which manifest fields are honoured, and why others are not."),
+    "completion": Entry("completion", "completion", "Print the completion script of a shell."),
+}
+_SERVICES: Final = {
+    "adder": Entry("services", "adder", "Serve gRPC additions (run by `up` and by the container)."),
+    "relay": Entry("services", "relay", "Publish accepted additions to Kafka."),
+    "totalizer": Entry("services", "totalizer", "Count what was published and serve the total."),
+}
+
+SECTIONS: Final = {
+    "Run": tuple(_RUN),
+    "Numbers": tuple(_NUMBERS),
+    "Look": tuple(_LOOK),
+    "Helpers": tuple(_HELPERS),
+}
+"""The help page's sections; the services are left out, people do not start them by hand."""
+
+CATALOGUE: Final = {**_RUN, **_NUMBERS, **_LOOK, **_HELPERS, **_SERVICES}
