@@ -1,0 +1,7 @@
+"""What adder and totalizer share about PostgreSQL: how to reach it, how a schema comes to be, where queries live."""
+
+from sumflow.database.connections import conninfo
+from sumflow.database.migrations import migrate
+from sumflow.database.queries import Queries, queries
+
+__all__ = ["Queries", "conninfo", "migrate", "queries"]

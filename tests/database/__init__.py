@@ -1,0 +1,1 @@
+"""Tests of what adder and totalizer share about PostgreSQL."""

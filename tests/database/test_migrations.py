@@ -1,0 +1,52 @@
+"""Migrations come about exactly once, whoever starts at the same time and whatever died before."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from sumflow import database
+from sumflow.settings import Address, ServiceSettings
+
+pytestmark = pytest.mark.integration
+PACKAGE = "sumflow.adder"
+
+
+@pytest.fixture
+def settings(database_url: str) -> ServiceSettings:
+    """Settings of a service on an empty database."""
+    parts = conninfo_to_dict(database_url)
+    return ServiceSettings(
+        postgres_address=Address(str(parts["host"]), int(parts["port"] or 5432)),
+        postgres_user=str(parts["user"]),
+        postgres_password=str(parts.get("password", "a b/c:d@e%")),
+        postgres_db=str(parts["dbname"]),
+        metrics_listen=Address("127.0.0.1", 1),
+        instance="test",
+    )
+
+
+def test_services_that_start_together_all_succeed(settings: ServiceSettings) -> None:
+    """Four processes migrate one empty database at once: none fails, and the schema is there."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: database.migrate(settings, PACKAGE), range(4)))
+    with psycopg.connect(database.conninfo(settings, "test")) as connection:
+        assert connection.execute("SELECT count(*) FROM lanes").fetchone() == (0,)
+
+
+def test_a_start_after_a_kill_is_not_blocked(settings: ServiceSettings) -> None:
+    """A lock row that a killed process left in yoyo's table is of no consequence."""
+    database.migrate(settings, PACKAGE)
+    with psycopg.connect(database.conninfo(settings, "test")) as connection:
+        connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+    database.migrate(settings, PACKAGE)
+
+
+def test_session_parameters_reach_the_server(settings: ServiceSettings) -> None:
+    """What conninfo is told about the session holds in it."""
+    with psycopg.connect(database.conninfo(settings, "me", synchronous_commit="off")) as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
+        assert connection.execute("SHOW application_name").fetchone() == ("me",)
