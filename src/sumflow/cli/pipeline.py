@@ -1,0 +1,48 @@
+"""The options of commands that speak to the pipeline, and where they find it when nothing is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from sumflow.client.endpoints import Endpoints
+from sumflow.errors import UsageError
+from sumflow.settings import Address
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+ADDER: Final = "adder.sumflow.svc.cluster.local:50051"
+TOTALIZER: Final = "totalizer.sumflow.svc.cluster.local:8080"
+"""The names that the manifests declare; on one machine they stand for local ports."""
+
+
+def pipeline_options(command: Command) -> Command:
+    """Give a command --adder and --totalizer; it takes `adder` and `totalizer`, which may be None."""
+    command = click.option("--totalizer", metavar="URL", help="The totalizer, if not this machine's own system.")(
+        command
+    )
+    return click.option("--adder", metavar="HOST:PORT", help="The adder, if not this machine's own system.")(command)
+
+
+def find(data_dir: Path, adder: str | None, totalizer: str | None) -> Endpoints:
+    """Return the doors that were named, or those of the system that runs from a data directory."""
+    if adder and totalizer:
+        return Endpoints(_address(adder), _url(totalizer))
+    from sumflow import local
+
+    known = local.addresses(data_dir)
+    return Endpoints(_address(adder or str(known[ADDER])), _url(totalizer or str(known[TOTALIZER])))
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), remedy="give the adder as in `--adder 127.0.0.1:50051`") from error
+
+
+def _url(text: str) -> str:
+    return text if "://" in text else f"http://{text}"

@@ -1,0 +1,179 @@
+"""Remembers how far a file's import has come, so that an interrupted import goes on and counts nothing twice.
+
+The journal may be behind the truth but never ahead of it: it is written before the first batch is sent and after
+batches are confirmed. What it does not know yet is sent again under the same ids, and answered from the adder's memory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from sumflow.errors import SumflowError, UsageError
+
+_HEAD_BYTES: Final = 1 << 16
+LISTED_REJECTIONS: Final = 20
+"""Rejected lines that are kept for the final summary; all of them go to the file of --rejects."""
+_LANES_KEPT: Final = 100
+
+
+class FileIdentity(msgspec.Struct, frozen=True):
+    """What tells that a file is still the one whose import began."""
+
+    path: str
+    size: int
+    modified_ns: int
+    head_sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileIdentity:
+        """Look at a file; raise UsageError if it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                digest = hashlib.sha256(file.read(_HEAD_BYTES)).hexdigest()
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        return cls(str(path.resolve()), stat.st_size, stat.st_mtime_ns, digest)
+
+
+class RejectedLine(msgspec.Struct, frozen=True):
+    """A line that is not counted, its text shortened, and why."""
+
+    line: int
+    text: str
+    reason: str
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an import has come: everything before `next_line` is stored by the adder, or rejected.
+
+    It is a value, replaced as a whole: an interruption sees the one before or the one after, never half of both.
+    """
+
+    import_id: str
+    next_line: int = 1
+    offset: int = 0
+    header_open: bool = True
+    accepted: int = 0
+    rejected: int = 0
+    added: str = "0"
+    """The sum of everything accepted; text, because it may exceed the 64 bits that other JSON readers keep."""
+    total_before: str | None = None
+    first_rejected: tuple[RejectedLine, ...] = ()
+    rejects_size: int = 0
+    """Bytes of the file of --rejects that belong to the lines before `next_line`."""
+    positions: Mapping[str, int] = {}
+    """Lane to the highest seq stored there: the total includes the import when it includes all of them."""
+
+    def with_position(self, position: str) -> Mapping[str, int]:
+        """Return the positions with one more; of very many lanes the latest are kept, the older are long counted."""
+        if not position:
+            return self.positions
+        lane, _, seq = position.rpartition(":")
+        others = [(known, at) for known, at in self.positions.items() if known != lane]
+        return dict([*others[1 - _LANES_KEPT :], (lane, int(seq))])
+
+
+class _Entry(msgspec.Struct):
+    file: FileIdentity
+    progress: Progress
+
+
+class Journal:
+    """The journal of one file's import.
+
+    Args:
+        path: the journal's own file.
+        identity: the file that is imported.
+    """
+
+    def __init__(self, path: Path, identity: FileIdentity) -> None:
+        self._path = path
+        self._identity = identity
+
+    def resume(self) -> Progress | None:
+        """Return how far an earlier import of this very file came; raise UsageError if the file is another by now."""
+        try:
+            entry = msgspec.json.decode(self._path.read_bytes(), type=_Entry)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"the import journal {self._path} is broken", why=str(error), remedy=_RESTART) from error
+        if entry.file != self._identity:
+            done = entry.progress.next_line - 1
+            raise UsageError(
+                f"{self._identity.path} has changed since its import stopped after line {done:,}",
+                why="going on could count lines twice or miss some",
+                remedy=f"restore the file as it was to go on; {_RESTART}",
+            )
+        return entry.progress
+
+    def save(self, progress: Progress) -> None:
+        """Write the journal, durably and as a whole."""
+        fresh = self._path.with_suffix(".new")
+        try:
+            with fresh.open("wb") as file:
+                file.write(msgspec.json.encode(_Entry(self._identity, progress)))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+            _sync_directory(self._path.parent)
+        except OSError as error:
+            raise SumflowError(
+                f"cannot write the import journal {self._path}: {error.strerror}",
+                remedy="make room, then run the same command again: it goes on where the journal stands",
+            ) from error
+
+    def remove(self) -> None:
+        """Forget the import: it is complete, or is begun anew."""
+        self._path.unlink(missing_ok=True)
+
+
+_RESTART: Final = "--restart begins again at line 1, and counts again what was counted before"
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename durable (POSIX: fsync of the directory)."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def open_journal(directory: Path, identity: FileIdentity) -> Iterator[Journal]:
+    """Open the journal of a file, alone: raise SumflowError if another process imports the same file now."""
+    key = hashlib.sha256(identity.path.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / f"{key}.lock").open("ab")
+    except OSError as error:
+        raise SumflowError(
+            f"cannot keep an import journal in {directory}: {error.strerror}",
+            why="without it an interrupted import could not go on exactly",
+            remedy="give a directory that can be written with --data-dir",
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SumflowError(
+                f"{identity.path} is being imported by another process",
+                remedy="wait until it is done; a file is imported by one process at a time",
+            ) from error
+        yield Journal(directory / f"{key}.json", identity)
+
+
+def new_progress() -> Progress:
+    """Begin an import under an id of its own."""
+    return Progress(import_id=uuid.uuid4().hex)
