@@ -74,6 +74,14 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretKey:
+    """Where a variable's value comes from: a Secret of the workload's namespace, and the key in it."""
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One container of a workload; `env` is complete: ConfigMaps, Secrets and literal values resolved, in that order.
 
@@ -91,6 +99,8 @@ class Container:
     startup: Probe | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
+    from_secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    """The variables of `env` whose value is a Secret's, so that a runtime can put the generated value in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,7 @@ class Workload:
     namespace: str
     replicas: int
     labels: Mapping[str, str]
+    """The labels of its pods, which Services select by."""
     containers: tuple[Container, ...]
     stop_grace_s: int
     source: Source
@@ -196,6 +207,10 @@ class StrimziRelease:
     namespace: str
     files: Mapping[str, str]
     """Install file's path at the commit to its sha256."""
+    kubernetes_minimum: str = ""
+    """The oldest Kubernetes it supports, as `1.25`."""
+    kubernetes_version_override_from: str = ""
+    """From this Kubernetes on its container needs STRIMZI_KUBERNETES_VERSION; empty: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+"""What becomes of every manifest field on one machine: honoured, or ignored with a reason; a field not listed is refused.
+
+The tables in `field_table` are the only list: the reader checks against them and docs/manifests.md is printed from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sumflow.topology.field_table import KINDS, Kind, Rule
+from sumflow.topology.objects import Object
+from sumflow.topology.reading import Field
+
+ANY = "*"
+ITEM = "[]"
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of known fields."""
+
+    rule: Rule | None = None
+    below: dict[str, _Node] = field(default_factory=dict)
+
+
+def check(objects: Iterable[Object]) -> dict[str, str]:
+    """Return the ignored fields that occur, each with its reason; raise ManifestError at the first unknown one."""
+    ignored: dict[str, str] = {}
+    for found in objects:
+        kind = _kind(found)
+        for path, rule in _walk(found.field, _TREES[kind.name, kind.api_version], (), found):
+            if not rule.honoured:
+                ignored[f"{found.kind} {path}"] = rule.how
+    return ignored
+
+
+def documentation() -> str:
+    """Return docs/manifests.md: every kind, every field, and what becomes of it on one machine."""
+    return _HEAD + "".join(_kind_documentation(kind) for kind in KINDS)
+
+
+def _kind(found: Object) -> Kind:
+    versions = [kind.api_version for kind in KINDS if kind.name == found.kind]
+    for kind in KINDS:
+        if kind.name == found.kind and kind.api_version == found.api_version:
+            return kind
+    if versions:
+        raise found.need("apiVersion").refuse(
+            f"{found.kind} in {found.api_version} is not supported", remedy=f"use {' or '.join(versions)}"
+        )
+    names = ", ".join(sorted({kind.name for kind in KINDS}))
+    raise found.need("kind").refuse(f"objects of the kind {found.kind} are not supported", remedy=f"known are {names}")
+
+
+def _walk(here: Field, node: _Node, path: tuple[str, ...], found: Object) -> Iterator[tuple[str, Rule]]:
+    """Go through an object beside the tree of known fields; yield what is declared with its rule."""
+    if node.rule is not None and (not node.below or not isinstance(here.value, dict | list) or not here.value):
+        yield ".".join(path).replace(f".{ITEM}", ITEM), node.rule
+        if not node.below:
+            _must_be_a_leaf(here, path, found)
+            return
+    for key, child in _children(here):
+        below = node.below.get(key) or node.below.get(ANY if key != ITEM else key)
+        if below is None:
+            raise _unknown(child, (*path, key), found)
+        yield from _walk(child, below, (*path, key), found)
+
+
+def _children(here: Field) -> Iterator[tuple[str, Field]]:
+    if isinstance(here.value, dict):
+        yield from here.value.items()
+    elif isinstance(here.value, list):
+        yield from ((ITEM, child) for child in here.value)
+
+
+def _must_be_a_leaf(here: Field, path: tuple[str, ...], found: Object) -> None:
+    for key, child in _children(here):
+        raise _unknown(child, (*path, key), found)
+
+
+def _unknown(here: Field, path: tuple[str, ...], found: Object) -> Exception:
+    name = ".".join(path).replace(f".{ITEM}", ITEM)
+    return here.refuse(
+        f"`{name}` of a {found.kind} is not supported",
+        why="SumFlow never drops a field in silence: it would run on Kubernetes otherwise than here",
+        remedy="remove it, or see docs/manifests.md for the fields that are read",
+    )
+
+
+def _tree(kind: Kind) -> _Node:
+    root = _Node()
+    for pattern, rule in kind.fields.items():
+        node = root
+        for part in pattern.replace(ITEM, f".{ITEM}").split("."):
+            node = node.below.setdefault(part, _Node())
+        node.rule = rule
+    return root
+
+
+_TREES = {(kind.name, kind.api_version): _tree(kind) for kind in KINDS}
+
+_HEAD = """\
+# What SumFlow reads of a manifest
+
+The files in `k8s/` describe the system once; `sumflow up` realises them on one machine, Kubernetes on a cluster. On
+Kubernetes every field below has its usual meaning. On one machine each is **honoured**, or **ignored** for the reason given.
+A kind or a field that is not listed here is **refused**, with file and line.
+
+This page is printed from `sumflow.topology.field_table`; a test keeps the two the same.
+"""
+
+
+def _kind_documentation(kind: Kind) -> str:
+    rows = "".join(
+        f"| `{pattern}` | {'honoured' if rule.honoured else 'ignored'} | {rule.how} |\n"
+        for pattern, rule in kind.fields.items()
+    )
+    return f"\n## {kind.name} ({kind.api_version})\n\n| field | on one machine | how, or why not |\n|---|---|---|\n{rows}"
