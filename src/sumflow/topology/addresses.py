@@ -1,6 +1,6 @@
 """The service-discovery table: every declared DNS name and port, and how a text that names them is led elsewhere.
 
-On one machine the same names resolve to local ports; nothing but this module knows how a Kubernetes DNS name may be shortened.
+On one machine the same names resolve to local ports. Nothing but this module knows how a DNS name may be shortened.
 """
 
 from __future__ import annotations

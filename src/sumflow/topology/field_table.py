@@ -42,7 +42,9 @@ def _below(prefix: str, fields: Fields) -> Fields:
 
 
 ONE_USER = "processes run as the user who typed `sumflow up`, who has no more rights than before"
-NO_LIMITS = "shown and checked; one machine does not fence its processes in, and sizes heaps and buffers small by itself"
+NO_LIMITS = (
+    "shown and checked; one machine does not fence its processes in, and sizes heaps and buffers small by itself"
+)
 NO_SCHEDULER = "there is one machine to run on"
 NO_API = "there is no Kubernetes API whose token could be mounted"
 DIRECTORIES = "data are directories below the data directory, as large as the disk"

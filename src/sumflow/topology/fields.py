@@ -1,6 +1,6 @@
-"""What becomes of every manifest field on one machine: honoured, or ignored with a reason; a field not listed is refused.
+"""What becomes of every manifest field on one machine: honoured, ignored with a reason, or refused where not listed.
 
-The tables in `field_table` are the only list: the reader checks against them and docs/manifests.md is printed from them.
+The tables in `field_table` are the only list: the reader checks against them, docs/manifests.md is printed from them.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ _HEAD = """\
 # What SumFlow reads of a manifest
 
 The files in `k8s/` describe the system once; `sumflow up` realises them on one machine, Kubernetes on a cluster. On
-Kubernetes every field below has its usual meaning. On one machine each is **honoured**, or **ignored** for the reason given.
-A kind or a field that is not listed here is **refused**, with file and line.
+Kubernetes every field below has its usual meaning. On one machine each is **honoured**, or **ignored** for the reason
+given. A kind or a field that is not listed here is **refused**, with file and line.
 
 This page is printed from `sumflow.topology.field_table`; a test keeps the two the same.
 """
@@ -116,4 +116,6 @@ def _kind_documentation(kind: Kind) -> str:
         f"| `{pattern}` | {'honoured' if rule.honoured else 'ignored'} | {rule.how} |\n"
         for pattern, rule in kind.fields.items()
     )
-    return f"\n## {kind.name} ({kind.api_version})\n\n| field | on one machine | how, or why not |\n|---|---|---|\n{rows}"
+    return (
+        f"\n## {kind.name} ({kind.api_version})\n\n| field | on one machine | how, or why not |\n|---|---|---|\n{rows}"
+    )

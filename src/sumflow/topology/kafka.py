@@ -27,7 +27,7 @@ def cluster(declared: Declared) -> KafkaCluster:
     pools = [pool for pool in declared.of_kind("KafkaNodePool") if _belongs(pool, found)]
     spec = found.block("spec")
     kafka, zookeeper = spec.block("kafka"), spec.maybe("zookeeper")
-    brokers, controllers = (_pool_nodes(pools) if pools else (kafka.number("replicas", least=1), 0))
+    brokers, controllers = _pool_nodes(pools) if pools else (kafka.number("replicas", least=1), 0)
     _has_metadata(kafka, pools, zookeeper)
     return KafkaCluster(
         name=found.name,
@@ -127,7 +127,9 @@ def _has_metadata(kafka: Block, pools: list[Object], zookeeper: Block) -> None:
     """Refuse a cluster whose metadata nobody would keep, or two would."""
     raft = any("controller" in pool.block("spec").texts("roles") for pool in pools)
     if raft == bool(zookeeper.items):
-        raise kafka.refuse("a cluster's metadata are kept either by ZooKeeper or by node pools with the role controller")
+        raise kafka.refuse(
+            "a cluster's metadata are kept either by ZooKeeper or by node pools with the role controller"
+        )
 
 
 def _listeners(kafka: Block) -> tuple[Listener, ...]:
@@ -155,7 +157,9 @@ def _topic(found: Object, declared: Declared, kafka: KafkaCluster) -> Topic:
     spec = found.block("spec")
     replicas = spec.number("replicas", least=1)
     if replicas > kafka.brokers:
-        remedy = f"lower it, or raise the brokers; {kafka.brokers} are declared at {kafka.source.file}:{kafka.source.line}"
+        remedy = (
+            f"lower it, or raise the brokers; {kafka.brokers} are declared at {kafka.source.file}:{kafka.source.line}"
+        )
         raise spec.need("replicas").refuse(f"{replicas} replicas on {kafka.brokers} broker(s)", remedy=remedy)
     settings = spec.maybe("config")
     in_sync = settings.number("min.insync.replicas", 1, least=1)
@@ -173,7 +177,9 @@ def _digests(field: Field) -> dict[str, str]:
         match = _DIGEST_LINE.fullmatch(line)
         if match is None or match.group(2) in files:
             raise ManifestError(
-                "not a line of `sha256sum`, or a file named twice", file=field.source.file, line=field.source.line + offset
+                "not a line of `sha256sum`, or a file named twice",
+                file=field.source.file,
+                line=field.source.line + offset,
             )
         files[match.group(2)] = match.group(1)
     if not files:

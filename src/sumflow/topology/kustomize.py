@@ -1,7 +1,7 @@
 """Builds a kustomization: the small subset of kustomize that the profiles use, and nothing that is half understood.
 
-`resources` (files and directories) and `patches` (JSON patches and `$patch: delete`, each with a target) are supported; all
-else is refused. A test compares the outcome with `kubectl kustomize`.
+`resources` (files and directories) and `patches` (JSON patches and `$patch: delete`, each with a target) are supported;
+all else is refused. A test compares the outcome with `kubectl kustomize`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def _resource(entry: Field, directory: Path, above: tuple[Path, ...]) -> list[Ob
     if not path.is_file():
         raise entry.refuse(f"there is no file or directory {entry.value}")
     if directory not in path.parents:
-        raise entry.refuse(f"{entry.value} is outside of this directory", why="kustomize refuses it", remedy="name a directory")
+        raise entry.refuse(
+            f"{entry.value} is outside of this directory", why="kustomize refuses it", remedy="name a directory"
+        )
     return [Object.of(document) for document in read_file(path)]
 
 

@@ -1,11 +1,12 @@
 """Reads YAML so that every field remembers its file and line; without that, no refusal could say where.
 
-Only the YAML that Kubernetes manifests need is understood: no anchors, no tags, no duplicate keys, and no words such as `on`
-or `no` that one parser reads as a boolean and the next as text. `kubectl` and SumFlow must never read a file differently.
+Only the YAML that Kubernetes manifests need is understood: no anchors, no tags, no duplicate keys, no word such as `on`
+that one parser reads as a boolean, the next as text. `kubectl` and SumFlow must never read a file differently.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ MAX_FILE_BYTES = 4_000_000
 
 AMBIGUOUS = frozenset({"y", "n", "yes", "no", "on", "off"})
 """Booleans in YAML 1.1, text in YAML 1.2."""
+
+_DECIMAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -100,7 +104,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not used in manifests", mark)
         return super().compose_node(parent, index)
 
@@ -153,12 +157,8 @@ class _Reader:
         return found
 
     def _scalar(self, node: yaml.Node) -> Scalar:
-        plain = isinstance(node, yaml.ScalarNode) and node.style is None
-        if plain and node.value.lower() in AMBIGUOUS:
-            remedy = f'write true or false, or "{node.value}" in quotes'
-            raise self.refuse_at(node.start_mark, f"`{node.value}` is a boolean to some and text to others", remedy=remedy)
-        if node.tag == "tag:yaml.org,2002:int" and not _is_decimal(node.value):
-            raise self.refuse_at(node.start_mark, f"`{node.value}` is not a decimal number", remedy="quote it if it is text")
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
+            self._must_be_plain_to_all(node)
         if node.tag == "tag:yaml.org,2002:timestamp":
             return str(node.value)
         value = self._construct(node)
@@ -166,13 +166,19 @@ class _Reader:
             raise self.refuse_at(node.start_mark, f"values of the type {node.tag} are not used in manifests")
         return value
 
+    def _must_be_plain_to_all(self, node: yaml.ScalarNode) -> None:
+        """Refuse a value without quotes that another YAML parser would read as another type."""
+        text = node.value
+        if text.lower() in AMBIGUOUS:
+            remedy = f'write true or false, or "{text}" in quotes'
+            raise self.refuse_at(node.start_mark, f"`{text}` is a boolean to some and text to others", remedy=remedy)
+        numeric = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") or _EXPONENT.fullmatch(text)
+        if numeric and not _DECIMAL.fullmatch(text):
+            remedy = f'write it in decimal digits, or "{text}" in quotes'
+            raise self.refuse_at(node.start_mark, f"`{text}` is a number to some and text to others", remedy=remedy)
+
     def _construct(self, node: yaml.Node) -> object:
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             raise self.refuse_at(node.start_mark, f"cannot be read as {node.tag}: {error}") from error
-
-
-def _is_decimal(text: str) -> bool:
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdecimal() and (digits == "0" or not digits.startswith("0"))

@@ -1,4 +1,4 @@
-"""Follows the names that objects call each other by, so that a misspelt one is found here and not by a pod that never starts."""
+"""Follows the names that objects call each other by, so that a misspelt one is found before a pod never starts."""
 
 from __future__ import annotations
 

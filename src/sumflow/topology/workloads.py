@@ -129,7 +129,9 @@ def _literal(entry: Block) -> str:
         return POD_NAME
     value = entry.text("value")
     if "$(" in value:
-        raise entry.need("value").refuse("references to other variables are not supported", remedy="write the value out")
+        raise entry.need("value").refuse(
+            "references to other variables are not supported", remedy="write the value out"
+        )
     return value
 
 
