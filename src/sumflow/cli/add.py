@@ -28,16 +28,26 @@ _COUNTED_WITHIN_S = 5.0
 )
 @click.argument("numbers", nargs=-1, metavar="[X Y]")
 @click.option("--file", "-f", "file", type=click.Path(path_type=Path), metavar="FILE", help="Add a file; - is stdin.")
-@click.option("--rejects", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=(
-    "Write every rejected line to FILE: line number, text, reason (replaces FILE)."
-))  # fmt: skip
+@click.option(
+    "--rejects",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write every rejected line to FILE: line number, text, reason (replaces FILE).",
+)
 @click.option("--restart", is_flag=True, help="Begin the file anew, though an import of it was interrupted.")
-@click.option("--import-id", metavar="ID", help=(
-    "For standard input: sending the same input again under the same ID counts nothing twice."
-))  # fmt: skip
-@click.option("--give-up-after", default=60.0, show_default=True, metavar="SECONDS", type=click.FloatRange(min=0), help=(
-    "How long to wait for an adder that is away."
-))  # fmt: skip
+@click.option(
+    "--import-id",
+    metavar="ID",
+    help="For standard input: sending the same input again under the same ID counts nothing twice.",
+)
+@click.option(
+    "--give-up-after",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="How long to wait for an adder that is away.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until the total includes it.")
 @pipeline.pipeline_options
 @data_dir_option

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+_TIME_SCALES: Final = ((86_400, 3_600, "d", "h"), (3_600, 60, "h", "min"), (60, 1, "min", "s"), (1, 1, "s", "s"))
 
 
 def size(count_bytes: float) -> str:
@@ -17,18 +20,12 @@ def size(count_bytes: float) -> str:
 
 def duration(seconds: float) -> str:
     """Write a time span with its two largest units: 0.25 s, 12.3 s, 4 min 5 s, 3 h 20 min, 2 d 5 h."""
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{seconds:.2f} s"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for large, small, large_unit, small_unit in (
-        (86_400, 3_600, "d", "h"),
-        (3_600, 60, "h", "min"),
-        (60, 1, "min", "s"),
-    ):
-        if whole >= large:
-            break
+    large, small, large_unit, small_unit = next(scale for scale in _TIME_SCALES if whole >= scale[0])
     return f"{whole // large} {large_unit} {whole % large // small} {small_unit}"
 
 
