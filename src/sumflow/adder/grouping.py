@@ -1,0 +1,133 @@
+"""How requests become one commit: a bounded queue, numbering, the text of one COPY. Values only, nothing is sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import grpc
+
+from sumflow.adder.requests import MAX_BATCH_ADDITIONS, Refused, Request
+from sumflow.sums.event import Position
+
+MAX_GROUP_ADDITIONS: Final = MAX_BATCH_ADDITIONS
+"""One commit takes at most this many: enough to make the cost of a commit vanish, small enough to stay quick."""
+
+
+class Queue:
+    """Requests that wait for a commit, in the order of their arrival.
+
+    Args:
+        limit: how many additions may wait.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._requests: deque[Request] = deque()
+        self.additions = 0
+
+    def has_room(self, additions: int) -> bool:
+        """Tell whether so many more may wait; into an empty queue one request always fits."""
+        return self.additions + additions <= self._limit or not self._requests
+
+    def put(self, request: Request) -> None:
+        """Add a request; raise Refused with RESOURCE_EXHAUSTED if too many wait already."""
+        if not self.has_room(len(request)):
+            raise Refused(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{self.additions:,} additions are waiting to be stored, the limit is {self._limit:,}; "
+                "nothing of this request is stored: try again in a moment",
+            )
+        self._requests.append(request)
+        self.additions += len(request)
+
+    def take_group(self) -> list[Request]:
+        """Remove and return the oldest requests that fit one commit; those whose caller is gone are left out."""
+        group: list[Request] = []
+        room = MAX_GROUP_ADDITIONS
+        while self._requests and (len(self._requests[0]) <= room or not group):
+            request = self._requests.popleft()
+            self.additions -= len(request)
+            if not request.answer.done():
+                group.append(request)
+                room -= len(request)
+        return group
+
+    def take_all(self) -> list[Request]:
+        """Remove and return everything."""
+        waiting, self._requests, self.additions = list(self._requests), deque(), 0
+        return waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was stored under a request id."""
+
+    position: Position
+    digest: bytes
+    x: int
+    y: int
+
+    def outcome_for(self, request: Request) -> Position | Refused:
+        """Return the first answer for a retry, a refusal for other numbers under the same id."""
+        if self.digest == request.digest():
+            return self.position
+        return Refused(
+            grpc.StatusCode.ALREADY_EXISTS,
+            f"the request id {request.request_id!r} was used before, for {self.x} + {self.y}: "
+            "a retry repeats the numbers, a new request needs an id of its own",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A request and the seq of its last addition."""
+
+    request: Request
+    last_seq: int
+
+    def known(self, lane: UUID) -> Known:
+        """Return what is to be remembered of the request."""
+        request = self.request
+        return Known(Position(lane, self.last_seq), request.digest(), request.xs[0], request.ys[0])
+
+
+def place(requests: Iterable[Request], last_seq: int) -> list[Placed]:
+    """Number the requests' additions on from `last_seq`."""
+    placed = []
+    for request in requests:
+        last_seq += len(request)
+        placed.append(Placed(request, last_seq))
+    return placed
+
+
+def split_repeats(requests: Iterable[Request]) -> tuple[list[Request], list[Request]]:
+    """Part requests into the first of each id (and all without one), and the repeats that arrived in the same group."""
+    firsts, repeats = [], []
+    seen: set[str] = set()
+    for request in requests:
+        if request.request_id and request.request_id in seen:
+            repeats.append(request)
+        else:
+            seen.add(request.request_id)
+            firsts.append(request)
+    return firsts, repeats
+
+
+def copy_text(lane_number: int, placed: Sequence[Placed], created_at: str) -> bytes:
+    """Write the events as the text of one COPY: lane, seq, x, y, created_at, traceparent."""
+    lines: list[str] = []
+    for item in placed:
+        request = item.request
+        first = item.last_seq - len(request) + 1
+        line = f"{lane_number}\t%d\t%d\t%d\t{created_at}\t{request.traceparent or chr(92) + 'N'}\n"
+        lines += map(line.__mod__, zip(range(first, item.last_seq + 1), request.xs, request.ys, strict=True))
+    return "".join(lines).encode()
+
+
+def total(requests: Iterable[Request]) -> int:
+    """Return what the requests add to the lane's sum; exact, of any size."""
+    return sum(sum(request.xs) + sum(request.ys) for request in requests)

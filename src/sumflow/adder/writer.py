@@ -1,0 +1,192 @@
+"""The group commit: while one commit is on its way, the requests of the next gather.
+
+A request is answered after its commit, and never before. While there is no lane to write to, nothing is queued: the
+caller hears UNAVAILABLE at once and decides for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import grpc
+import psycopg
+import structlog
+
+from sumflow import database
+from sumflow.adder import outbox
+from sumflow.adder.grouping import Queue
+from sumflow.adder.metrics import AdderMetrics
+from sumflow.adder.requests import Refused, Request
+from sumflow.adder.session import LaneLostError, LaneSession
+from sumflow.settings import AdderSettings
+from sumflow.sums.event import Position
+
+IDLE_PROBE_S: Final = 1.0
+"""An idle session is asked for a sign of life so often, so that readiness is known before a request finds out."""
+
+_NOT_STORED = "the adder's database is not available; nothing of this request is stored: try again"
+_OPEN = (
+    "the adder's database did not answer the commit: whether this request is stored is not known; "
+    "repeat it with the same request_id to be told, or check the total before you send it again without one"
+)
+_T = TypeVar("_T")
+_log = structlog.get_logger()
+
+
+class Writer:
+    """Stores requests in groups, on one lane at a time.
+
+    Args:
+        settings: where the database is, how many additions may wait, how long a commit may take.
+        metrics: where to count.
+        changed: is set when `problem` may answer differently.
+    """
+
+    def __init__(self, settings: AdderSettings, metrics: AdderMetrics, changed: asyncio.Event) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._queue = Queue(settings.adder_max_pending)
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._changed = changed
+        self._is_open = False
+        self._problem: str | None = "no lane is open yet"
+
+    def problem(self) -> str | None:
+        """Return why no addition can be accepted now, or None."""
+        return None if self._is_open else self._problem
+
+    async def submit(self, request: Request) -> Position:
+        """Wait until the request is stored; return the position of its last addition.
+
+        Raises:
+            Refused: nothing is stored, or, if the message says so, nobody knows.
+        """
+        if not self._is_open:
+            raise Refused(grpc.StatusCode.UNAVAILABLE, _NOT_STORED)
+        self._queue.put(request)
+        self._work.set()
+        return await request.answer
+
+    async def room_for(self, additions: int) -> None:
+        """Wait until so many additions may join the queue, or until there is no lane: for streams, which can wait."""
+        while self._is_open and not self._queue.has_room(additions):
+            self._room.clear()
+            await self._room.wait()
+
+    async def run(self) -> None:
+        """Hold a lane, and open another whenever it is lost, until `stop` is called and everything is answered."""
+        backoff = database.Backoff()
+        while not self._stopping.is_set():
+            try:
+                session = await self._open()
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                self._problem = f"the database is not available: {' '.join(str(error).split())}"
+                _log.warning("no lane", reason=self._problem)
+                await self._pause(backoff.next_s())
+                continue
+            backoff.reset()
+            await self._serve(session)
+
+    def stop(self) -> None:
+        """Let `run` end once everything that waits is answered."""
+        self._stopping.set()
+        self._work.set()
+
+    async def _pause(self, delay_s: float) -> None:
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _open(self) -> LaneSession:
+        # At every session, not only the first: the server that comes back may be another one, with an older schema.
+        await asyncio.to_thread(database.migrate, self._settings, "sumflow.adder")
+        await outbox.prepare(self._settings)
+        async with asyncio.timeout(self._settings.adder_commit_timeout_s):
+            return await LaneSession.open(self._settings)
+
+    async def _serve(self, session: LaneSession) -> None:
+        self._set_open(is_open=True)
+        self._metrics.lanes.inc()
+        _log.info("lane opened", lane=str(session.lane), number=session.number)
+        try:
+            while await self._turn(session):
+                pass
+        except (psycopg.Error, LaneLostError) as error:
+            self._problem = f"the lane was lost: {' '.join(str(error).split())}"
+            _log.warning("lane lost", lane=str(session.lane), reason=self._problem)
+        finally:
+            self._set_open(is_open=False)
+            self._room.set()
+            self._refuse(self._queue.take_all(), _NOT_STORED)
+            await session.discard()
+
+    def _set_open(self, *, is_open: bool) -> None:
+        self._is_open = is_open
+        self._changed.set()
+
+    async def _turn(self, session: LaneSession) -> bool:
+        """Commit one group, or see that the server lives; return False when the lane is closed in good order."""
+        group = self._queue.take_group()
+        if group:
+            self._room.set()
+            await self._commit(session, group)
+        elif self._stopping.is_set():
+            await self._within(session, session.close())
+            return False
+        elif not await self._work_arrives():
+            await self._within(session, session.probe())
+        return True
+
+    async def _work_arrives(self) -> bool:
+        self._work.clear()
+        try:
+            async with asyncio.timeout(IDLE_PROBE_S):
+                return await self._work.wait()
+        except TimeoutError:
+            return False
+
+    async def _commit(self, session: LaneSession, group: list[Request]) -> None:
+        began = time.monotonic()
+        try:
+            outcomes = await self._within(session, session.store(group))
+        except (psycopg.Error, LaneLostError):
+            self._refuse(group, _OPEN if session.outcome_is_open else _NOT_STORED)
+            raise
+        accepted = sum(map(len, group))
+        for request, outcome in outcomes.items():
+            if isinstance(outcome, Refused):
+                accepted -= len(request)
+            _answer(request, outcome)
+        self._metrics.accepted.inc(accepted)
+        self._metrics.commit_size.observe(accepted)
+        self._metrics.commit_time.observe(time.monotonic() - began)
+        self._metrics.pending.set(self._queue.additions)
+
+    async def _within(self, session: LaneSession, work: Coroutine[Any, Any, _T]) -> _T:
+        """Await work with the server for the commit timeout; then the session ends, and so does the work, in error."""
+        task = asyncio.create_task(work)
+        done, _ = await asyncio.wait({task}, timeout=self._settings.adder_commit_timeout_s)
+        if not done:
+            session.abandon()
+        return await task
+
+    @staticmethod
+    def _refuse(requests: list[Request], message: str) -> None:
+        for request in requests:
+            _answer(request, Refused(grpc.StatusCode.UNAVAILABLE, message))
+
+
+def _answer(request: Request, outcome: Position | Refused) -> None:
+    if request.answer.done():  # the caller is gone: cancelled, or past its deadline
+        return
+    if isinstance(outcome, Refused):
+        request.answer.set_exception(outcome)
+    else:
+        request.answer.set_result(outcome)
