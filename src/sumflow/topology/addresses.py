@@ -34,8 +34,11 @@ def short_forms(host: str, *, namespace: str | None = None) -> tuple[str, ...]:
     return (host, f"{short}.svc", short, *bare)
 
 
-def rewrite(text: str, mapping: Mapping[DnsAddress, DnsAddress], *, namespace: str | None = None) -> str:
-    """Replace each `name:port` of the mapping, in all its short forms, and leave everything else as it is."""
+def rewrite(text: str, mapping: Mapping[DnsAddress, DnsAddress | str], *, namespace: str | None = None) -> str:
+    """Replace each `name:port` of the mapping, in all its short forms, and leave everything else as it is.
+
+    A target may be a text, because one name may stand for several addresses, as Kafka's bootstrap does.
+    """
     spelled = {
         f"{form}:{address.port}": str(target)
         for address, target in mapping.items()
