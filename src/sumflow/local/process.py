@@ -16,8 +16,10 @@ import psutil
 from sumflow.errors import SumflowError
 from sumflow.settings import child_environment
 
-MARKER: Final = "SUMFLOW_DATA_DIR"
+MARKER: Final = "SUMFLOW_SYSTEM"
 """The environment variable by which a process of a system is known, should its record be lost."""
+COMPONENT: Final = "SUMFLOW_COMPONENT"
+"""Carries the component's name beside the mark."""
 LOG_LIMIT: Final = 16 * 1024 * 1024
 """A log is moved to `<name>.log.1` when it grows beyond this, in bytes; there is one such predecessor."""
 
