@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Final
 
 import grpc.aio
@@ -13,15 +12,15 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import REGISTRY
 
 from sumflow.adder.metrics import AdderMetrics
+from sumflow.adder.processes import Vigil
 from sumflow.adder.service import SERVICE_NAME, SumService
 from sumflow.adder.writer import Writer
 from sumflow.settings import AdderSettings
 from sumflow.telemetry import logs
-from sumflow.telemetry.health import HealthServer, Heartbeat
+from sumflow.telemetry.health import HealthServer
 
 STOP_GRACE_S: Final = 5.0
 """How long calls that are on their way may take to end when the adder stops."""
-_BEAT_S: Final = 1.0
 _OPTIONS: Final = (
     # Replicas on one machine share the port; the kernel spreads connections over them.
     ("grpc.so_reuseport", 1),
@@ -37,27 +36,18 @@ def run(settings: AdderSettings) -> None:
 
 
 async def _serve(settings: AdderSettings) -> None:
-    stopped, changed = asyncio.Event(), asyncio.Event()
-
-    def stop() -> None:
-        stopped.set()
-        changed.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+    vigil = Vigil()
+    vigil.listen_for_signals()
     metrics = AdderMetrics(REGISTRY)
-    writer = Writer(settings, metrics, changed)
-    writing = asyncio.create_task(writer.run())
-    writing.add_done_callback(lambda _: changed.set())
-    heartbeat = Heartbeat()
-    page = HealthServer(settings.metrics_listen, REGISTRY, live=heartbeat.problem, ready=writer.problem)
+    writer = Writer(settings, metrics, vigil.changed)
+    page = HealthServer(settings.metrics_listen, REGISTRY, live=vigil.heartbeat.problem, ready=writer.problem)
     try:
         server, state = await _start_server(settings, SumService(writer, metrics))
-        while not stopped.is_set() and not writing.done():
-            heartbeat.beat()
-            await _set_health(state, serving=writer.problem() is None)
-            await _wait(changed, _BEAT_S)
-        await _stop(server, state, writer)
+        writing = asyncio.create_task(writer.run())
+        await vigil.keep(writing, lambda: _set_health(state, serving=writer.problem() is None))
+        await state.enter_graceful_shutdown()
+        await server.stop(STOP_GRACE_S)
+        writer.stop()
         await writing
     finally:
         page.close()
@@ -79,23 +69,7 @@ async def _start_server(
     return server, state
 
 
-async def _wait(changed: asyncio.Event, limit_s: float) -> None:
-    """Wait for news, or for the time of the next beat."""
-    try:
-        async with asyncio.timeout(limit_s):
-            await changed.wait()
-    except TimeoutError:
-        return
-    changed.clear()
-
-
 async def _set_health(state: health.aio.HealthServicer, *, serving: bool) -> None:
     kinds = health_pb2.HealthCheckResponse
     for name in ("", SERVICE_NAME):
         await state.set(name, kinds.SERVING if serving else kinds.NOT_SERVING)
-
-
-async def _stop(server: grpc.aio.Server, state: health.aio.HealthServicer, writer: Writer) -> None:
-    await state.enter_graceful_shutdown()
-    await server.stop(STOP_GRACE_S)
-    writer.stop()
