@@ -1,0 +1,1 @@
+"""The manifests, and the reader that turns them into values."""
