@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from sumflow.errors import StepError
+
+_SHORTEST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,16 @@ class Step:
         act: starts the work; raises SumflowError if that is impossible.
         ready: looks, never changes anything; raises SumflowError when the stage cannot become ready any more.
         within_s: the time limit for `ready`, in seconds.
+        after: the names of the steps that must be ready first; only looked at by `run_side_by_side`.
+        when_late: the remedy that is told when the time is over.
     """
 
     name: str
     act: Callable[[], None]
     ready: Callable[[], Readiness]
     within_s: float
+    after: tuple[str, ...] = ()
+    when_late: str = "run `sumflow status` and `sumflow logs` to see what it last said"
 
 
 class Reporter(Protocol):
@@ -69,34 +76,51 @@ def run(
 ) -> None:
     """Carry the steps out in order; raise StepError at the first that fails or is late."""
     for step in steps:
-        reporter.started(step.name)
-        began = clock()
-        step.act()
-        evidence = await_ready(step, reporter, began=began, clock=clock, pause=pause)
-        reporter.done(step.name, evidence, clock() - began)
+        run_side_by_side([replace(step, after=())], reporter, clock=clock, pause=pause)
 
 
-def await_ready(
-    step: Step,
+def run_side_by_side(
+    steps: Iterable[Step],
     reporter: Reporter,
     *,
-    began: float,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
-) -> str:
-    """Ask the step's condition until it holds; return its evidence, raise StepError when its time is over."""
-    delay_s = 0.02
-    while True:
-        seen = step.ready()
-        elapsed_s = clock() - began
-        if isinstance(seen, Ready):
-            return seen.evidence
-        if elapsed_s >= step.within_s:
-            raise StepError(
-                f"{step.name}: not ready after {elapsed_s:.0f} s",
-                why=seen.reason,
-                remedy="run `sumflow status` and `sumflow logs` to see what it last said",
-            )
-        reporter.waiting(step.name, seen.reason, elapsed_s)
-        pause(delay_s)
-        delay_s = min(delay_s * 1.5, 0.25)
+) -> None:
+    """Carry each step out as soon as the steps it comes after are ready; raise StepError at the first that fails.
+
+    Raises:
+        ValueError: a step comes after one that is not among them, or after itself.
+    """
+    remaining, active, done = list(steps), dict[str, tuple[Step, float]](), set[str]()
+    delay_s = _SHORTEST_PAUSE_S
+    while remaining or active:
+        starting = [step for step in remaining if done.issuperset(step.after)]
+        remaining = [step for step in remaining if step not in starting]
+        for step in starting:
+            reporter.started(step.name)
+            active[step.name] = (step, clock())
+            step.act()
+        if not active:
+            raise ValueError(f"these steps can never begin: {', '.join(step.name for step in remaining)}")
+        finished = [step.name for step, began in active.values() if _look(step, began, reporter, clock)]
+        for name in finished:
+            del active[name]
+        done.update(finished)
+        if finished:
+            delay_s = _SHORTEST_PAUSE_S
+        elif active:
+            pause(delay_s)
+            delay_s = min(delay_s * 1.5, _LONGEST_PAUSE_S)
+
+
+def _look(step: Step, began: float, reporter: Reporter, clock: Callable[[], float]) -> bool:
+    """Ask a step's condition once and tell the reporter; raise StepError when its time is over."""
+    seen = step.ready()
+    elapsed_s = clock() - began
+    if isinstance(seen, Ready):
+        reporter.done(step.name, seen.evidence, elapsed_s)
+        return True
+    if elapsed_s >= step.within_s:
+        raise StepError(f"{step.name}: not ready after {elapsed_s:.0f} s", why=seen.reason, remedy=step.when_late)
+    reporter.waiting(step.name, seen.reason, elapsed_s)
+    return False
