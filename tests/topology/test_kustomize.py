@@ -19,7 +19,9 @@ def test_render_is_what_kubectl_kustomize_says(profile: str) -> None:
     assert by_identity(topology.render(profile)) == by_identity(kustomized(K8S / "profiles" / profile))
 
 
-@pytest.mark.parametrize("name", ["base", "infrastructure/kafka", "infrastructure/kafka-kraft", "infrastructure/postgres", "services"])
+@pytest.mark.parametrize(
+    "name", ["base", "infrastructure/kafka", "infrastructure/kafka-kraft", "infrastructure/postgres", "services"]
+)
 def test_kubectl_apply_on_a_directory_reads_manifests_only(name: str) -> None:
     """`kubectl apply -f DIRECTORY` takes *.yaml, *.yml and *.json; each of those holds objects and no kustomization."""
     files = [path for path in (K8S / name).iterdir() if path.suffix in (".yaml", ".yml", ".json")]
