@@ -13,6 +13,7 @@ def configure(service: str, instance: str, level: str) -> None:
     numeric = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _naming(service, instance),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.dict_tracebacks,
@@ -34,4 +35,12 @@ def configure(service: str, instance: str, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, instance=instance)
+
+
+def _naming(service: str, instance: str) -> structlog.types.Processor:
+    """Return what adds the process's names to every line; a context variable would reach one thread only."""
+
+    def name(_: object, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+        return line | {"service": service, "instance": instance}
+
+    return name

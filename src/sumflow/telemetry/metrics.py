@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -21,9 +22,19 @@ def kafka_messages_consumed(registry: CollectorRegistry) -> Counter:
     return Counter("kafka_messages_consumed_total", "Records taken from Kafka.", labels, registry=registry)
 
 
-def event_processing_latency(registry: CollectorRegistry) -> Histogram:
+class WeightedHistogram(Histogram):
+    """A histogram that takes many equal observations at once, as a batch brings them."""
+
+    def observe_many(self, amount: float, times: int) -> None:
+        """Observe `amount`, `times` times, at the price of one."""
+        self._sum.inc(amount * times)
+        bucket = bisect_left(self._upper_bounds, amount)
+        self._buckets[bucket].inc(times)
+
+
+def event_processing_latency(registry: CollectorRegistry) -> WeightedHistogram:
     """Observe seconds from the acknowledgement of an addition to its place in the total."""
-    return Histogram(
+    return WeightedHistogram(
         "event_processing_latency_seconds",
         "From an addition's acknowledgement to the total that includes it.",
         registry=registry,

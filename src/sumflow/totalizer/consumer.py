@@ -1,0 +1,229 @@
+"""Carries out what the state machine decides: one thread that reads Kafka and writes PostgreSQL, a batch at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+from uuid import UUID
+
+import psycopg
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from sumflow.settings import TotalizerSettings
+from sumflow.telemetry.health import Heartbeat
+from sumflow.totalizer import broker, ledger, machine, upkeep
+from sumflow.totalizer.machine import Consuming, Halted, Joining, Positioning, State, Stopped
+from sumflow.totalizer.metrics import Metrics
+from sumflow.totalizer.positions import Halt, TopicFacts, decide_identity, decide_positions
+from sumflow.totalizer.records import Record, sort
+from sumflow.totalizer.session import Session
+
+POLL_S: Final = 0.25
+"""The longest wait for a record before the loop looks at the clock; records themselves end the wait."""
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class KafkaToTotal:
+    """The consumer loop.
+
+    Args:
+        settings: what to read, and where to write.
+        metrics: what is counted on the way.
+        heartbeat: beaten at every turn of the loop.
+        stopping: tells whether the process is asked to end.
+        on_dead_letters: called after a commit that put records aside.
+    """
+
+    def __init__(
+        self,
+        settings: TotalizerSettings,
+        metrics: Metrics,
+        heartbeat: Heartbeat,
+        stopping: Callable[[], bool],
+        on_dead_letters: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._topic = settings.kafka_topic
+        self._metrics = metrics
+        self._heartbeat = heartbeat
+        self._stopping = stopping
+        self._on_dead_letters = on_dead_letters
+        self._state = State()
+        self._topic_id = UUID(int=0)
+        self._session = Session(settings, "sumflow-totalizer")
+        self._consumer: Consumer = broker.make_consumer(settings)
+        self._admin = broker.make_admin(settings)
+
+    def run(self) -> None:
+        """Read until asked to stop; then leave the group, so that others take over at once."""
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked)
+        try:
+            while not isinstance(self._state.phase, Stopped):
+                self._heartbeat.beat()
+                self._feed(machine.StopRequested() if self._stopping() else machine.Tick())
+                self._take(self._poll())
+        finally:
+            self._consumer.close()
+            self._session.close()
+
+    def problem(self) -> str | None:
+        """Return why nothing is read that should be, or None; asked from the health port's thread."""
+        match self._state.phase:
+            case Joining():
+                return f"the consumer group {self._settings.kafka_group} has not answered yet"
+            case Positioning(_, trouble):
+                return f"reading starts anew: {trouble}" if trouble else "looking up where to read from"
+            case Halted(halt):
+                return f"halted: {halt.reason}"
+            case Stopped():
+                return "stopping"
+            case _:
+                return None
+
+    def _assigned(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self._feed(machine.Assigned(frozenset(place.partition for place in places)))
+
+    def _revoked(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._feed(machine.Revoked())
+
+    def _feed(self, event: machine.Event) -> None:
+        """Let the machine decide, and carry out; each action answers with one event at most."""
+        events = deque([event])
+        while events:
+            before = self._state.phase
+            self._state, actions = machine.decide(self._state, events.popleft(), time.monotonic())
+            self._tell(before, self._state.phase)
+            events.extend(answer for action in actions if (answer := self._perform(action)))
+
+    def _perform(self, action: machine.Action) -> machine.Event | None:
+        match action:
+            case machine.StopFetching():
+                self._consumer.assign([])
+            case machine.Release():
+                self._consumer.unassign()
+                self._metrics.forget_lag()
+            case machine.Fetch(positions):
+                self._consumer.assign([TopicPartition(self._topic, p, offset) for p, offset in positions.items()])
+            case machine.LookUp(partitions):
+                return self._look_up(partitions)
+            case machine.CheckTopic():
+                return self._check_topic()
+            case machine.TellKafka(next_offsets):
+                places = [TopicPartition(self._topic, p, offset) for p, offset in next_offsets.items()]
+                self._consumer.commit(offsets=places, asynchronous=True)
+            case machine.Leave():
+                _log.info("leaving the consumer group", group=self._settings.kafka_group)
+        return None
+
+    def _poll(self) -> list[Message]:
+        """Wait for a record, then take what else is there: neither is delayed for the other."""
+        first = self._consumer.poll(POLL_S)
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(self._settings.totalizer_batch, 0)]
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._trouble_of(KafkaException(error))
+        if isinstance(self._state.phase, Consuming):
+            positions = self._state.phase.positions
+            read = [cast("Record", message) for message in messages if message.error() is None]
+            # A record from before a rebalance may still come; its partition or its position tells.
+            records = [r for r in read if r.partition() in positions and r.offset() >= positions[r.partition()]]
+            if records:
+                self._write(records, positions)
+
+    def _trouble_of(self, error: KafkaException) -> None:
+        code = error.args[0].code()
+        _log.warning("Kafka reports an error", error=str(error.args[0]))
+        if code in broker.TOPIC_CHANGED:
+            self._feed(machine.Trouble(str(error.args[0])))
+
+    def _write(self, records: list[Record], positions: Mapping[int, int]) -> None:
+        batch = sort(records)
+        ends = {partition: self._end_offset(partition) for partition in batch.next_offsets}
+        reading = ledger.Reading(self._topic, self._topic_id, positions, ends)
+        try:
+            with self._metrics.transaction_seconds.time(), self._session.transaction() as connection:
+                outcome = ledger.record_batch(connection, batch, reading)
+        except ledger.OwnershipLostError as lost:
+            self._metrics.ownership_lost.inc()
+            self._feed(machine.Trouble(str(lost)))
+        except psycopg.Error as error:
+            self._feed(machine.Trouble(f"PostgreSQL: {error}".strip()))
+        else:
+            self._feed(machine.Committed(batch.next_offsets))
+            self._metrics.observe(len(records), outcome)
+            for partition, next_offset in batch.next_offsets.items():
+                self._metrics.show_lag(partition, max(ends[partition] - next_offset, 0))
+            if batch.poison:
+                self._on_dead_letters()
+
+    def _end_offset(self, partition: int) -> int:
+        """Return where the partition ended when records were last fetched; nothing is asked of the brokers."""
+        known = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+        return known[1] if known else 0
+
+    def _look_up(self, partitions: frozenset[int]) -> machine.Event:
+        try:
+            with self._session.transaction() as connection:
+                upkeep.turn_day(connection, self._settings.processed_events_retention_days)
+                stored = upkeep.stored_offsets(connection, self._topic)
+            facts = broker.topic_facts(self._admin, self._topic)
+            found = decide_positions(self._topic, partitions, facts, stored)
+            if isinstance(found, Halt) or facts is None:
+                return self._must_halt(found)
+            with self._session.transaction() as connection:
+                upkeep.register(connection, self._topic, facts, found)
+        except (psycopg.Error, KafkaException, TimeoutError) as error:
+            return machine.Trouble(_said(error))
+        self._topic_id = facts.topic_id
+        return machine.Positioned(found)
+
+    def _must_halt(self, found: dict[int, int] | Halt) -> machine.Event:
+        return machine.MustHalt(found) if isinstance(found, Halt) else machine.Trouble("the topic went away")
+
+    def _check_topic(self) -> machine.Event:
+        try:
+            with self._session.transaction() as connection:
+                upkeep.turn_day(connection, self._settings.processed_events_retention_days)
+                stored = upkeep.stored_offsets(connection, self._topic)
+                upkeep.show_parked(connection, self._metrics)
+            facts = broker.topic_facts(self._admin, self._topic)
+            if halt := decide_identity(self._topic, facts, stored):
+                return machine.MustHalt(halt)
+            self._show_ends(facts)
+        except (psycopg.Error, KafkaException, TimeoutError) as error:
+            _log.warning("the topic could not be checked", error=_said(error))
+            return machine.CheckFailed()
+        return machine.TopicFits()
+
+    def _show_ends(self, facts: TopicFacts | None) -> None:
+        if facts is not None:
+            with self._session.transaction() as connection:
+                upkeep.store_end_offsets(connection, self._topic, facts.end_offsets)
+
+    def _tell(self, before: machine.Phase, after: machine.Phase) -> None:
+        """Log and show a change of phase."""
+        if type(before) is type(after):
+            return
+        self._metrics.halted.set(isinstance(after, Halted))
+        match after:
+            case Halted(halt):
+                _log.error("halted", reason=halt.reason, remedy=halt.remedy)
+            case Positioning(_, trouble) if trouble:
+                self._metrics.troubles.inc()
+                _log.warning("reading starts anew from the stored offsets", reason=trouble)
+            case Consuming(positions):
+                _log.info("reading", topic=self._topic, positions={str(p): o for p, o in positions.items()})
+            case _:
+                _log.info("consumer", phase=type(after).__name__)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip()
