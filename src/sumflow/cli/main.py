@@ -88,14 +88,14 @@ class Commands(click.Group):
     ),
 )
 @click.version_option(__version__, prog_name="sumflow", message="%(prog)s %(version)s")
-def cli() -> None:
+def sumflow() -> None:
     """Hold the commands; each does its work in its own module."""
 
 
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; every failure has been shown when this returns."""
     report = failures.Reporter(as_json=failures.asks_for(args, "--json"), debug=failures.asks_for(args, "--debug"))
-    return _guarded(lambda: cli.main(args=list(args), prog_name="sumflow", standalone_mode=False), report)
+    return _guarded(lambda: sumflow.main(args=list(args), prog_name="sumflow", standalone_mode=False), report)
 
 
 def _guarded(command: Callable[[], object], report: failures.Reporter) -> int:

@@ -84,7 +84,7 @@ class Adder:
         self._on_wait = on_wait
         self._repeat = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2.0),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
             stop=tenacity.stop_after_delay(patience_s),
             before_sleep=self._waiting,
             reraise=True,

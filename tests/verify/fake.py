@@ -1,0 +1,86 @@
+"""A target whose facts a test sets: as declared by the profile `spec`, until a test changes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sumflow import topology
+from sumflow.client.endpoints import Endpoints
+from sumflow.settings import Address
+from sumflow.topology.model import Database, Topology
+from sumflow.verify.check import NotApplicable
+from sumflow.verify.target import Broker, Cluster, Echo, Partition, Quorum, Route, Session, TopicFacts
+
+LEADER = "Zookeeper version: 3.8.3\nLatency min/avg/max: 0/0.0/0\nMode: leader\nNode count: 5\n"
+FOLLOWER = LEADER.replace("leader", "follower")
+
+
+def declared_topic(declared: Topology, name: str) -> TopicFacts:
+    """Return a topic exactly as it is declared."""
+    (topic,) = (topic for topic in declared.topics if topic.name == name)
+    nodes = list(range(topic.replicas))
+    return TopicFacts({number: Partition(0, nodes, nodes) for number in range(topic.partitions)}, dict(topic.config))
+
+
+@dataclass
+class FakeTarget:
+    """A system in which everything is as declared."""
+
+    profile: str = "spec"
+    all_namespaces: Sequence[str] | NotApplicable = ("default", "sumflow", "sumflow-kafka", "sumflow-monitoring")
+    brokers: list[Broker] = field(default_factory=list)
+    controller: int = 0
+    kraft: Quorum = field(default_factory=lambda: Quorum(0, 4, 90, {0: 90, 1: 90, 2: 88}))
+    nodes: dict[str, str] = field(
+        default_factory=lambda: {"zookeeper-0": FOLLOWER, "zookeeper-1": LEADER, "zookeeper-2": FOLLOWER}
+    )
+    topics: dict[str, TopicFacts] = field(default_factory=dict)
+    spoil_echo: bool = False
+    version: str = "16.14"
+    route_problem: str | None = None
+    doors: Endpoints = field(default_factory=lambda: Endpoints(Address("127.0.0.1", 1), "http://127.0.0.1:1"))
+
+    def __post_init__(self) -> None:
+        self.topology = topology.load(self.profile)
+        self.brokers = [Broker(i, f"127.0.0.1:{9092 + i}", None) for i in range(self.topology.kafka.brokers)]
+
+    def namespaces(self) -> Sequence[str] | NotApplicable:
+        """Return what the test set."""
+        return self.all_namespaces
+
+    def operator(self) -> str | NotApplicable:
+        """Return a pod's state."""
+        return "strimzi-cluster-operator-1 is Running"
+
+    def cluster(self) -> Cluster:
+        """Return what the test set."""
+        return Cluster(self.brokers, self.controller)
+
+    def quorum(self) -> Quorum:
+        """Return what the test set."""
+        return self.kraft
+
+    def zookeeper(self) -> Mapping[str, str]:
+        """Return what the test set."""
+        return self.nodes
+
+    def topic(self, name: str) -> TopicFacts:
+        """Return what the test set, or the topic as declared."""
+        return self.topics.get(name) or declared_topic(self.topology, name)
+
+    def echo(self, topic: str, value: bytes) -> Echo:
+        """Return the message, or another one."""
+        return Echo(3, 41, b"another" if self.spoil_echo else value)
+
+    def session(self, database: Database) -> Session:
+        """Answer as the declared user's session."""
+        return Session(database.user, database.database, self.version)
+
+    def endpoints(self) -> Endpoints:
+        """Return what the test set."""
+        return self.doors
+
+    def routes(self) -> Sequence[Route]:
+        """Return one route."""
+        return [Route("adder.sumflow.svc.cluster.local:50051", "127.0.0.1:50051", self.route_problem)]

@@ -1,0 +1,73 @@
+"""The check that a sum moves the total exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sumflow.sums.sum_pb2 import SumBatchResponse
+from sumflow.verify import pipeline
+from sumflow.verify.check import CheckFailedError, Passed
+from sumflow.verify.pipeline import Trial, judge
+from tests.client.pipeline import Pipeline, serving
+from tests.verify.fake import FakeTarget
+
+
+class CountsTwice(Pipeline):
+    """Answers retries from memory, and counts everything twice."""
+
+    def _store(self, x: list[int], y: list[int], request_id: str) -> SumBatchResponse:
+        known = request_id in self.answers
+        answer = super()._store(x, y, request_id)
+        if not known:
+            self.total += sum(x) + sum(y)
+        return answer
+
+
+class ForgetsIds(Pipeline):
+    """Stores a retry as a new addition."""
+
+    def _store(self, x: list[int], y: list[int], request_id: str) -> SumBatchResponse:
+        self.answers.clear()
+        return super()._store(x, y, request_id)
+
+
+def _verify(system: Pipeline) -> object:
+    with serving(system) as doors:
+        return pipeline.moves_once(FakeTarget(doors=doors))
+
+
+def test_a_sum_that_is_counted_once_passes_and_is_taken_back() -> None:
+    """The total is what it was, and the retry was recognised."""
+    system = Pipeline(total=41)
+    verdict = _verify(system)
+    assert isinstance(verdict, Passed)
+    assert "41 -> 42" in verdict.evidence
+    assert (system.total, system.duplicates) == (41, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (CountsTwice, "moved the total by 2, 3 times out of 3"),
+        (ForgetsIds, "the same request got two places"),
+        (lambda: Pipeline(counting=False), "not in the total after"),
+    ],
+)
+def test_a_pipeline_that_counts_wrongly_fails(
+    make: Callable[[], Pipeline], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting twice, forgetting ids and not counting are each seen."""
+    monkeypatch.setattr(pipeline, "_COUNTED_WITHIN_S", 0.2)
+    with pytest.raises(CheckFailedError, match=message):
+        _verify(make())
+
+
+def test_others_who_add_meanwhile_are_no_failure() -> None:
+    """Differing moves mean that others add; equal wrong moves mean that this sum is counted wrongly."""
+    verdict = judge([Trial(0, 5), Trial(7, 9), Trial(9, 30)])
+    assert isinstance(verdict, Passed)
+    assert "others add too (total moved by +5, +2, +21)" in verdict.evidence
+    with pytest.raises(CheckFailedError, match="moved the total by 0"):
+        judge([Trial(3, 3)] * 3)
