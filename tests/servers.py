@@ -24,19 +24,6 @@ KAFKA_VERSION = "4.3.1"
 _SOURCE = Source("tests/servers.py", 1)
 
 
-class Silent:
-    """A reporter for bring-ups that nobody watches."""
-
-    def started(self, step: str) -> None:
-        """Say nothing."""
-
-    def waiting(self, step: str, reason: str, elapsed_s: float) -> None:
-        """Say nothing."""
-
-    def done(self, step: str, evidence: str, elapsed_s: float) -> None:
-        """Say nothing."""
-
-
 def free_port() -> int:
     """Return a port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as listening:
@@ -46,7 +33,7 @@ def free_port() -> int:
 
 def await_ready(name: str, ready: Callable[[], steps.Readiness], within_s: float = 60) -> None:
     """Wait until a condition holds; raise StepError when its time is over."""
-    steps.run([steps.Step(name, lambda: None, ready, within_s)], Silent())
+    steps.run([steps.Step(name, lambda: None, ready, within_s)], steps.Silent())
 
 
 @contextmanager

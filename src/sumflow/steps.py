@@ -67,6 +67,19 @@ class Reporter(Protocol):
         """Hear that the step is ready, and how that was seen."""
 
 
+class Silent:
+    """A reporter for steps that nobody watches."""
+
+    def started(self, step: str) -> None:
+        """Say nothing."""
+
+    def waiting(self, step: str, reason: str, elapsed_s: float) -> None:
+        """Say nothing."""
+
+    def done(self, step: str, evidence: str, elapsed_s: float) -> None:
+        """Say nothing."""
+
+
 def run(
     steps: Iterable[Step],
     reporter: Reporter,

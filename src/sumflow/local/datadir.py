@@ -25,6 +25,8 @@ from sumflow.errors import SumflowError, UsageError
 FORMAT: Final = 1
 LEAST_FREE: Final = 1 << 30
 """Free space in bytes below which nothing is started: Kafka and PostgreSQL fail badly on a full disk."""
+_BEFORE_THE_MARK: Final = frozenset({"supervisor.lock", "logs"})
+"""What an `up` that was refused may leave in a directory that is not marked yet."""
 _FOLDERS: Final = ("secrets", "logs", "run", "data")
 
 
@@ -87,6 +89,20 @@ class DataDir:
             )
         return mark
 
+    def supervisor(self) -> int | None:
+        """Return the process id of the supervisor that lives, whatever the state file says; None if there is none."""
+        if not self.lock_file.exists():
+            return None
+        with exclusive(self) as free:
+            written = "" if free else self.lock_file.read_text(encoding="ascii")
+        return int(written) if written.isdecimal() else None
+
+    def require_usable(self) -> None:
+        """Raise UsageError if the directory holds something that is not ours, or of another format."""
+        with clear_disk_errors(self.path):
+            self._claim()
+        self.mark()
+
     def prepare(self, mark: Mark) -> Mark:
         """Create or check the directory for a profile and return its mark; raise UsageError if it cannot be used."""
         with clear_disk_errors(self.path):
@@ -118,7 +134,7 @@ class DataDir:
     def _claim(self) -> None:
         """Create the directory; refuse one that holds something else."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self.mark_file.exists() and any(p for p in self.path.iterdir() if p != self.lock_file):
+        if not self.mark_file.exists() and {p.name for p in self.path.iterdir()} - _BEFORE_THE_MARK:
             raise UsageError(
                 f"{self.path} is not empty and not a data directory of SumFlow",
                 remedy="choose another directory with --data-dir",
@@ -173,6 +189,8 @@ def exclusive(home: DataDir) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
         yield True
     finally:
         os.close(descriptor)

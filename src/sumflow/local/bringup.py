@@ -1,0 +1,188 @@
+"""The bring-up of one machine as a list of steps, in the order of the specification.
+
+What each step starts is planned before; here it is prepared, started and waited for.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from sumflow import steps
+from sumflow.errors import StepError, SumflowError
+from sumflow.local import archive, jars, java, jvm, kafka, plan, postgres, process, topics
+from sumflow.local.datadir import DataDir
+from sumflow.local.lifecycle import Life, Phase
+from sumflow.local.supervisor import Supervisor
+from sumflow.settings import CommandSettings
+from sumflow.topology.model import KafkaCluster, Topology
+
+PROGRAMS = "programs"
+_HOPELESS_AFTER = 3
+"""Crashes in a row, without ever having been ready, after which a bring-up gives up."""
+
+
+def new_cluster_id() -> str:
+    """Return an id for a new Kafka cluster, in Kafka's form."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+@dataclass(slots=True)
+class Programs:
+    """Makes sure of Java, Kafka's jars and the class archive: the step that needs the network, once."""
+
+    settings: CommandSettings
+    cluster: KafkaCluster
+    cache: Path
+    reporter: steps.Reporter
+    jvm: jvm.Jvm | None = None
+    note: str = ""
+
+    def step(self) -> steps.Step:
+        """Return the step."""
+        return steps.Step(PROGRAMS, self._obtain, lambda: steps.Ready(self.note), 1.0)
+
+    def _obtain(self) -> None:
+        began = time.monotonic()
+        lock = jars.load_lock(self.cluster.version)
+        found = java.find(self.settings)
+
+        def tell(have: int, of: int) -> None:
+            said = f"Kafka {lock.kafka}: {have >> 20} of {of >> 20} MiB"
+            self.reporter.waiting(PROGRAMS, said, time.monotonic() - began)
+
+        plain = jvm.Jvm(found, jars.ensure(self.cache, lock, tell))
+        self.note = f"Kafka {lock.kafka} on Java {found.version} ({found.origin})"
+        if not archive.path(self.cache, plain, self.cluster).exists():
+            said = "a class archive is made, once, so that Kafka starts faster from now on"
+            self.reporter.waiting(PROGRAMS, said, time.monotonic() - began)
+        try:
+            self.jvm = archive.ensure(self.cache, plain, self.cluster)
+        except SumflowError as error:
+            self.jvm = plain
+            self.note += f"; without a class archive, as {error.what}"
+
+
+@dataclass(slots=True)
+class Bringup:
+    """The steps that start a planned system.
+
+    Args:
+        topology: what is declared.
+        machine: what this machine gives it.
+        components: the plan.
+        supervisor: runs the components.
+    """
+
+    topology: Topology
+    machine: plan.Machine
+    components: tuple[plan.Component, ...]
+    supervisor: Supervisor
+    admin: AdminClient | None = field(default=None)
+
+    def recipe(self) -> list[steps.Step]:
+        """Return the steps, in the specified order."""
+        kafka_cluster = self.topology.kafka
+        absent = "not applicable on one machine: "
+        return [
+            _noted("namespaces", absent + "processes have none"),
+            _noted("Strimzi operator", absent + "SumFlow realises its resources itself"),
+            steps.Step(f"Kafka {kafka_cluster.version}", self._start_kafka, self._kafka_ready, 120),
+            steps.Step("topics", self._apply_topics, self._topics_ready, 60),
+            steps.Step("PostgreSQL", self._start_postgres, self._stage_ready("postgres"), 120),
+            steps.Step("services", self._starter("services"), self._stage_ready("services"), 120),
+        ]
+
+    def _names(self, *stages: str) -> list[str]:
+        return [component.name for component in self.components if component.stage in stages]
+
+    def _starter(self, *stages: str) -> Callable[[], None]:
+        return lambda: self.supervisor.start(self._names(*stages))
+
+    def _start_kafka(self) -> None:
+        layout = plan.kafka_layout(self.topology, self.machine)
+        home = self.machine.home
+        for keeper in layout.zookeeper:
+            keeper.data.mkdir(parents=True, exist_ok=True)
+            (keeper.data / "myid").write_text(f"{keeper.node_id}\n", encoding="ascii")
+            name = f"zookeeper-{keeper.node_id - 1}"
+            _write_properties(home, name, kafka.zookeeper_properties(layout, keeper))
+        for node in layout.nodes:
+            _write_properties(home, plan.node_name(layout, node), kafka.node_properties(layout, node))
+        if not layout.zookeeper:
+            _side_by_side([partial(self._format, layout, node) for node in layout.nodes])
+        self.supervisor.start(self._names("coordination", "kafka"))
+
+    def _format(self, layout: kafka.Layout, node: kafka.Node) -> None:
+        properties = self.machine.home.run_file(f"{plan.node_name(layout, node)}.properties")
+        jvm.format_node(self.machine.jvm, layout.cluster_id, properties, node.data)
+
+    def _kafka_ready(self) -> steps.Readiness:
+        stage = self._stage_ready("coordination", "kafka")()
+        if isinstance(stage, steps.NotYet):
+            return stage
+        return topics.cluster_ready(self._administrator(), self.topology.kafka.brokers)
+
+    def _administrator(self) -> AdminClient:
+        if self.admin is None:
+            self.admin = topics.client(plan.kafka_layout(self.topology, self.machine).bootstrap)
+        return self.admin
+
+    def _apply_topics(self) -> None:
+        topics.apply(self._administrator(), self.topology.topics)
+
+    def _topics_ready(self) -> steps.Readiness:
+        return topics.topics_ready(self._administrator(), self.topology.topics)
+
+    def _start_postgres(self) -> None:
+        servers = [plan.server(database, self.machine) for database in self.topology.databases]
+        _side_by_side([partial(postgres.initialise, server) for server in servers])
+        self.supervisor.start(self._names("postgres"))
+
+    def _stage_ready(self, *stages: str) -> Callable[[], steps.Readiness]:
+        """Return the condition that all components of the stages are ready; it raises for one that has no hope."""
+
+        def look() -> steps.Readiness:
+            lives = self.supervisor.lives
+            members = [component for component in self.components if component.stage in stages]
+            for component in members:
+                _require_hope(component, lives[component.name])
+            waiting = [c.name for c in members if lives[c.name].phase is not Phase.READY]
+            if waiting:
+                return steps.NotYet(f"{waiting[0]}: {lives[waiting[0]].problem or lives[waiting[0]].phase}")
+            return steps.Ready(", ".join(component.name for component in members))
+
+        return look
+
+
+def _noted(name: str, evidence: str) -> steps.Step:
+    """Return a step of the specification that one machine has nothing to do for."""
+    return steps.Step(name, lambda: None, lambda: steps.Ready(evidence), 1.0)
+
+
+def _require_hope(component: plan.Component, life: Life) -> None:
+    if life.crashes >= _HOPELESS_AFTER and not life.ready_once:
+        raise StepError(
+            f"{component.name} {life.last_exit}, {life.crashes} times in a row",
+            why=process.log_tail(component.command.log),
+            remedy=f"its whole log is {component.command.log}; `sumflow doctor` looks at what it needs",
+        )
+
+
+def _write_properties(home: DataDir, name: str, properties: dict[str, str]) -> None:
+    home.run_file(f"{name}.properties").write_text(kafka.properties_text(properties), encoding="utf-8")
+
+
+def _side_by_side(work: Iterable[Callable[[], None]]) -> None:
+    """Do independent work at the same time; raise the first failure after all have ended."""
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(one) for one in work]:
+            done.result()

@@ -1,0 +1,197 @@
+"""One life of the system in this process: from the lock, over the bring-up, to the last process's end."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+import msgspec
+
+from sumflow import steps
+from sumflow.errors import SumflowError
+from sumflow.local import bringup, credentials, discovery, orphans, plan, ports, preflight, state
+from sumflow.local.datadir import FORMAT, DataDir, Mark, clear_disk_errors
+from sumflow.local.lifecycle import Life, Phase
+from sumflow.local.options import UpOptions
+from sumflow.local.process import Identity
+from sumflow.local.state import ComponentState, SystemPhase, SystemState
+from sumflow.local.supervisor import Supervisor
+from sumflow.settings import CommandSettings, load
+
+Tell = Callable[[str, str], None]
+"""Hears what is stopped: a stage of stopping, and the components."""
+
+
+class Interrupted(BaseException):
+    """Somebody asked this process to end: Ctrl-C, `sumflow down`, or the end of the login."""
+
+
+def run(home: DataDir, options: UpOptions, reporter: steps.Reporter, when_up: Callable[[], None]) -> None:
+    """Bring the system up, keep it up until this process is asked to end, stop it; the caller holds the lock.
+
+    Raises:
+        SumflowError: it could not be brought up; everything that was started has been stopped again.
+    """
+    with _interruptible() as undisturbed:
+        session: Session | None = None
+        try:
+            session = _prepare(home, options, reporter)
+            session.bring_up(reporter)
+            when_up()
+            threading.Event().wait()
+        except Interrupted:
+            undisturbed()
+            if session:
+                session.end(SystemPhase.STOPPED)
+        except BaseException:
+            undisturbed()
+            if session:
+                session.end(SystemPhase.FAILED)
+            raise
+
+
+@dataclass(slots=True)
+class Session:
+    """The system as this process runs it, and its record in the state file."""
+
+    home: DataDir
+    record: SystemState
+    components: tuple[plan.Component, ...]
+    topology_steps: Callable[[Supervisor], list[steps.Step]]
+    supervisor: Supervisor = field(init=False)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.components, self._remember)
+
+    def bring_up(self, reporter: steps.Reporter) -> None:
+        """Carry the steps out."""
+        self._enter(SystemPhase.STARTING)
+        with clear_disk_errors(self.home.path):
+            steps.run(self.topology_steps(self.supervisor), reporter, pause=self.supervisor.wait_for_change)
+        self._enter(SystemPhase.UP)
+
+    def end(self, phase: SystemPhase) -> None:
+        """Stop everything, in reverse order, and write down how it ended."""
+        self._enter(SystemPhase.STOPPING)
+        log = logging.getLogger("sumflow.supervisor")
+        self.supervisor.stop_all(reversed(plan.STAGES), lambda names: log.info("stopping %s", names))
+        self.supervisor.close()
+        self._enter(phase)
+
+    def _enter(self, phase: SystemPhase) -> None:
+        with self._writing:
+            self.record = msgspec.structs.replace(self.record, phase=phase)
+            state.write(self.home, self.record)
+
+    def _remember(self, lives: Mapping[str, Life], identities: Mapping[str, Identity]) -> None:
+        known = tuple(_component_state(c, lives[c.name], identities.get(c.name)) for c in self.components)
+        with self._writing:
+            self.record = msgspec.structs.replace(self.record, components=known)
+            try:
+                state.write(self.home, self.record)
+            except OSError as error:
+                logging.getLogger("sumflow.supervisor").warning("the state could not be written: %s", error)
+
+
+def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Session:
+    """Do everything that can be refused before anything is started."""
+    topology = options.topology()
+    known = home.mark()
+    base = options.port_base if options.port_base is not None or known is None else known.port_base
+    mark = home.prepare(
+        Mark(format=FORMAT, profile=options.profile, cluster_id=bringup.new_cluster_id(), port_base=base)
+    )
+    _log_to(home)
+    _stop_leftovers(home)
+    its_ports = ports.assign(topology, base)
+    preflight.require_free(its_ports)
+    programs = bringup.Programs(load(CommandSettings), topology.kafka, options.cache_dir, reporter)
+    with clear_disk_errors(options.cache_dir):
+        steps.run([programs.step()], reporter)
+    assert programs.jvm is not None  # noqa: S101 -- the step has just been carried out
+    secrets = credentials.ensure(home.path / "secrets", topology.secrets)
+    machine = plan.Machine(home, its_ports, secrets, programs.jvm, mark.cluster_id, sys.executable)
+    components = plan.components(topology, machine)
+    layout = plan.kafka_layout(topology, machine)
+    names = discovery.table(topology, its_ports, layout.bootstrap)
+    record = SystemState(
+        profile=options.profile,
+        phase=SystemPhase.STARTING,
+        supervisor=Identity.of(os.getpid()),
+        started_at=time.time(),
+        discovery={str(address): local for address, local in names.items()},
+        components=tuple(_component_state(component, Life(), None) for component in components),
+    )
+    return Session(
+        home, record, components, lambda supervisor: bringup.Bringup(topology, machine, components, supervisor).recipe()
+    )
+
+
+def _component_state(component: plan.Component, life: Life, identity: Identity | None) -> ComponentState:
+    return ComponentState(
+        name=component.name,
+        what=component.what,
+        stage=component.stage,
+        phase=life.phase.value,
+        addresses=component.addresses,
+        readiness=component.readiness,
+        log=str(component.command.log),
+        process=identity,
+        restarts=life.restarts,
+        problem="" if life.phase is Phase.READY else life.problem,
+        last_exit=life.last_exit,
+    )
+
+
+def _stop_leftovers(home: DataDir) -> None:
+    """Stop what a killed supervisor left running; its record may be damaged, the processes' marks are not."""
+    log = logging.getLogger("sumflow.supervisor")
+    try:
+        left = state.read(home)
+    except SumflowError as error:
+        log.warning("%s", error)
+        left = None
+    orphans.stop(orphans.find(home, left), lambda names: log.info("stopping what was left running: %s", names))
+
+
+def _log_to(home: DataDir) -> None:
+    """Write the supervisor's own events into the data directory, in two files of bounded size."""
+    handler = logging.handlers.RotatingFileHandler(home.log("supervisor"), maxBytes=1 << 20, backupCount=1)
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    log = logging.getLogger("sumflow.supervisor")
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Raise Interrupted in the main thread at the first signal; the yielded function ignores further ones."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def undisturbed() -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        undisturbed()
+        raise Interrupted
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield undisturbed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
