@@ -41,6 +41,7 @@ def _naming(service: str, instance: str) -> structlog.types.Processor:
     """Return what adds the process's names to every line; a context variable would reach one thread only."""
 
     def name(_: object, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
-        return line | {"service": service, "instance": instance}
+        line.update(service=service, instance=instance)
+        return line
 
     return name
