@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sumflow.errors import StepError
-from sumflow.steps import NotYet, Readiness, Ready, Step, run
+from sumflow.steps import NotYet, Readiness, Ready, Step, run, run_side_by_side
 
 
 class Clock:
@@ -81,3 +83,41 @@ def test_a_condition_that_holds_at_the_last_moment_counts() -> None:
     reporter = Recorder()
     run([step], reporter, clock=clock, pause=clock.pause)
     assert reporter.heard[-1] == ("done", "a", "there")
+
+
+def test_steps_that_do_not_need_each_other_run_side_by_side() -> None:
+    """A slow step does not hold up one that does not come after it; one that does waits for all it comes after."""
+    clock, acts = Clock(), list[str]()
+    slow = _step("kafka", [NotYet("starting")] * 3 + [Ready()], acts=acts)
+    quick = _step("postgres", [Ready()], acts=acts)
+    last = replace(_step("services", [Ready()], acts=acts), after=("kafka", "postgres"))
+    reporter = Recorder()
+    run_side_by_side([last, slow, quick], reporter, clock=clock, pause=clock.pause)
+    assert acts == ["kafka", "postgres", "services"]
+    assert [heard[:2] for heard in reporter.heard if heard[0] == "done"] == [
+        ("done", "postgres"),
+        ("done", "kafka"),
+        ("done", "services"),
+    ]
+
+
+def test_one_failure_ends_all() -> None:
+    """When one step is late, what comes after it never acts."""
+    clock, acts = Clock(), list[str]()
+    late = _step("kafka", [NotYet("1 of 3")] * 100, within_s=1, acts=acts)
+    after = replace(_step("topic", [Ready()], acts=acts), after=("kafka",))
+    with pytest.raises(StepError, match="kafka: not ready"):
+        run_side_by_side([late, after], Recorder(), clock=clock, pause=clock.pause)
+    assert acts == ["kafka"]
+
+
+def test_a_circle_is_an_error_and_not_a_wait_for_ever() -> None:
+    """Steps that wait for each other can never begin."""
+    clock = Clock()
+    with pytest.raises(ValueError, match="a, b"):
+        run_side_by_side(
+            [replace(_step("a", []), after=("b",)), replace(_step("b", []), after=("a",))],
+            Recorder(),
+            clock=clock,
+            pause=clock.pause,
+        )

@@ -1,0 +1,1 @@
+"""What the Kubernetes runtime decides, on recorded objects: no server."""

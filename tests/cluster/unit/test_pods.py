@@ -1,0 +1,124 @@
+"""Why a pod is not ready: which states are worth waiting for, and which never end by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from sumflow.cluster import pods
+from sumflow.cluster.verdict import Hopeless, Waiting
+from sumflow.steps import Ready
+from tests.cluster.unit.recorded import JUST_NOW, NOW, container, held, pod, running_pod, unscheduled, warning
+
+
+def test_a_ready_pod_is_ready() -> None:
+    """A pod whose condition Ready is True is ready."""
+    assert pods.judge(running_pod(ready=True), now=NOW) == Ready()
+
+
+def test_a_running_pod_that_is_not_ready_tells_the_last_warning() -> None:
+    """The probe's own words reach the reader while waiting."""
+    running = running_pod(ready=False)
+    events = (warning(running, "Unhealthy", "Readiness probe failed: HTTP 503: kafka: no broker"),)
+    verdict = pods.judge(running, events=events, now=NOW)
+    assert isinstance(verdict, Waiting)
+    assert "started, not ready; Unhealthy: Readiness probe failed: HTTP 503: kafka: no broker" in verdict.reason
+    assert verdict.speaker is not None
+    assert verdict.speaker.container == "postgres"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("ImagePullBackOff", 'Back-off pulling image "sumflow:0.1.0"'),
+        ("ErrImagePull", 'failed to pull "x": docker.io/library/sumflow:0.1.0: not found'),
+        ("ErrImagePull", "pull access denied, repository does not exist"),
+        ("InvalidImageName", "couldn't parse image reference"),
+        ("ErrImageNeverPull", "Container image is not present with pull policy of Never"),
+        ("CreateContainerConfigError", 'secret "adder-postgres-secret" not found'),
+    ],
+)
+def test_what_never_starts_ends_the_wait(reason: str, message: str) -> None:
+    """A container that cannot be made is hopeless at once, and the kubelet's words are kept."""
+    verdict = pods.judge(held(reason, message), now=NOW)
+    assert isinstance(verdict, Hopeless)
+    assert reason in verdict.reason
+    assert message in verdict.reason
+    assert verdict.remedy
+
+
+def test_a_pull_that_may_succeed_is_waited_for() -> None:
+    """A registry that is slow to answer is tried again by the kubelet, so there is hope."""
+    verdict = pods.judge(held("ErrImagePull", "net/http: TLS handshake timeout"), now=NOW)
+    assert isinstance(verdict, Waiting)
+
+
+def test_the_own_image_names_the_option() -> None:
+    """SumFlow's own image missing is mended by loading it, not by looking for a registry."""
+    verdict = pods.judge(held("ImagePullBackOff", image="docker.io/library/sumflow:0.1.0"), now=NOW)
+    assert isinstance(verdict, Hopeless)
+    assert "--image" in verdict.remedy
+
+
+def test_a_crash_loop_ends_the_wait_with_the_last_words_of_the_dead() -> None:
+    """A container held back after its second death is hopeless; its previous log is asked for."""
+    ended = {"terminated": {"reason": "Error", "exitCode": 3, "message": "no such table"}}
+    verdict = pods.judge(held("CrashLoopBackOff", "back-off 20s", restarts=2, lastState=ended), now=NOW)
+    assert isinstance(verdict, Hopeless)
+    assert "Error, exit code 3: no such table" in verdict.reason
+    assert verdict.speaker is not None
+    assert verdict.speaker.previous
+
+
+def test_the_first_crash_is_forgiven() -> None:
+    """A service that once met a database that was not up yet gets its second chance."""
+    assert isinstance(pods.judge(held("CrashLoopBackOff", "back-off 10s", restarts=1), now=NOW), Waiting)
+
+
+def test_out_of_memory_says_what_to_raise() -> None:
+    """OOMKilled is told as such, and the remedy is the limit."""
+    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    verdict = pods.judge(held("CrashLoopBackOff", restarts=5, lastState=ended), now=NOW)
+    assert isinstance(verdict, Hopeless)
+    assert "resources.limits.memory" in verdict.remedy
+
+
+def test_no_room_anywhere_ends_the_wait() -> None:
+    """A pod that no node has taken for a while is hopeless, with the scheduler's words."""
+    verdict = pods.judge(unscheduled("0/3 nodes are available: 3 Insufficient memory."), now=NOW)
+    assert isinstance(verdict, Hopeless)
+    assert "3 Insufficient memory" in verdict.reason
+
+
+def test_a_moment_without_a_node_is_no_verdict() -> None:
+    """A place may be about to become free, as in a rollout."""
+    verdict = pods.judge(unscheduled("0/3 nodes are available: 3 Insufficient memory.", JUST_NOW), now=NOW)
+    assert isinstance(verdict, Waiting)
+
+
+def test_a_volume_in_the_making_is_waited_for() -> None:
+    """The claim's own state decides about volumes, not the scheduler's complaint."""
+    said = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+    assert isinstance(pods.judge(unscheduled(said), now=NOW), Waiting)
+
+
+def test_a_growing_cluster_is_waited_for() -> None:
+    """When the autoscaler says that a node is coming, the pod will have its place."""
+    alone = unscheduled("0/1 nodes are available: 1 Insufficient cpu.")
+    events = (warning(alone, "TriggeredScaleUp", "pod triggered scale-up"),)
+    assert isinstance(pods.judge(alone, events=events, now=NOW), Waiting)
+
+
+def test_a_pod_on_its_way_out_is_not_judged() -> None:
+    """A terminating pod's troubles are over soon, whatever they are."""
+    leaving = held("ImagePullBackOff", "x")
+    leaving["metadata"]["deletionTimestamp"] = JUST_NOW
+    assert isinstance(pods.judge(leaving, now=NOW), Waiting)
+
+
+def test_a_finished_init_container_holds_nothing_up() -> None:
+    """Exit code 0 of an init container is success; the main container decides."""
+    done = container("init", state={"terminated": {"exitCode": 0, "reason": "Completed"}})
+    ready = container(ready=True, state={"running": {}})
+    conditions = [{"type": "Ready", "status": "True"}]
+    found = pod(phase="Running", conditions=conditions, initContainerStatuses=[done], containerStatuses=[ready])
+    assert pods.judge(found, now=NOW) == Ready()
