@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from sumflow.client.endpoints import Endpoints
+from sumflow.client.endpoints import ADDER, TOTALIZER, Endpoints
 from sumflow.errors import UsageError
 from sumflow.settings import Address
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-ADDER: Final = "adder.sumflow.svc.cluster.local:50051"
-TOTALIZER: Final = "totalizer.sumflow.svc.cluster.local:8080"
-"""The names that the manifests declare; on one machine they stand for local ports."""
 
 
 def pipeline_options(command: Command) -> Command:
@@ -31,10 +27,10 @@ def find(data_dir: Path, adder: str | None, totalizer: str | None) -> Endpoints:
     """Return the doors that were named, or those of the system that runs from a data directory."""
     if adder and totalizer:
         return Endpoints(_address(adder), _url(totalizer))
-    from sumflow import local
+    from sumflow.local import facade
 
-    known = local.addresses(data_dir)
-    return Endpoints(_address(adder or str(known[ADDER])), _url(totalizer or str(known[TOTALIZER])))
+    known = facade.addresses(data_dir)
+    return Endpoints(_address(adder or known[ADDER]), _url(totalizer or known[TOTALIZER]))
 
 
 def _address(text: str) -> Address:

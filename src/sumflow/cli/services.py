@@ -10,22 +10,22 @@ from sumflow import settings
 @click.command(hidden=True)
 def adder() -> None:
     """Serve gRPC additions until SIGTERM; the environment says where (k8s/services/adder.yaml)."""
-    from sumflow.adder import main
+    from sumflow.adder.main import run
 
-    main.run(settings.load(settings.AdderSettings))
+    run(settings.load(settings.AdderSettings))
 
 
 @click.command(hidden=True)
 def relay() -> None:
     """Publish the adders' accepted additions to Kafka until SIGTERM."""
-    from sumflow.adder import relay_main
+    from sumflow.adder.relay_main import run
 
-    relay_main.run(settings.load(settings.RelaySettings))
+    run(settings.load(settings.RelaySettings))
 
 
 @click.command(hidden=True)
 def totalizer() -> None:
     """Count what was published, and serve the total, until SIGTERM."""
-    from sumflow.totalizer import main
+    from sumflow.totalizer.main import run
 
-    main.run(settings.load(settings.TotalizerSettings))
+    run(settings.load(settings.TotalizerSettings))

@@ -13,7 +13,7 @@ import click
 from sumflow.cli import pipeline
 from sumflow.cli.output import Output, common_options, data_dir_option, examples, is_terminal
 from sumflow.client.totals import Moved, Totals
-from sumflow.errors import NotRunningError
+from sumflow.errors import SumflowError
 
 _RETRY_PAUSE_S: Final = 1.0
 
@@ -40,12 +40,12 @@ def _watch(totals: Totals, output: Output) -> None:
     """Show each state until Ctrl-C; a totalizer that goes away is waited for after the first answer."""
     redraw = is_terminal(sys.stdout) and not output.as_json
     for moved in _states(totals, output):
-        output.document({"total": moved.total, "count": moved.count})
-        count = "" if moved.count is None else f"   {moved.count:,} additions"
+        output.document({"total": moved.total, "count": moved.count, "problem": moved.problem})
+        text = f"{moved.total}   {moved.count:,} additions" + (f"   {moved.problem}" if moved.problem else "")
         if redraw:
-            click.echo(f"\r\x1b[K{moved.total}{count}", nl=False)
+            click.echo(f"\r\x1b[K{text}", nl=False)
         else:
-            output.line(f"{moved.total}{count}")
+            output.line(text)
         sys.stdout.flush()
 
 
@@ -56,8 +56,8 @@ def _states(totals: Totals, output: Output) -> Iterator[Moved]:
             for moved in totals.stream():
                 seen = True
                 yield moved
-        except NotRunningError as error:
+        except SumflowError as error:
             if not seen:
                 raise
-            output.note(f"\nwaiting for the totalizer: {error.why}")
+            output.note(f"\nwaiting for the totalizer: {error.why or error.what}")
         time.sleep(_RETRY_PAUSE_S)

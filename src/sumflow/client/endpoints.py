@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sumflow.settings import Address
+
+ADDER: Final = "adder.sumflow.svc.cluster.local:50051"
+TOTALIZER: Final = "totalizer.sumflow.svc.cluster.local:8080"
+"""The doors' names in the declared service-discovery table; a runtime knows what they stand for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ _STREAM_SILENCE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A state of the total as the stream tells it; `count` is how many additions it holds, if the stream says so."""
+    """A state of the total as the stream tells it: of `count` additions; `problem` is why it stands still, if it does."""
 
     total: int
-    count: int | None
+    count: int
+    problem: str | None
 
 
 class Totals:
@@ -109,7 +110,9 @@ def _refused(answer: httpx.Response) -> SumflowError:
 def _events(lines: Iterator[str]) -> Iterator[Moved]:
     """Take the total's states out of server-sent events (WHATWG HTML, 9.2); each state is one `data:` line of JSON."""
     for line in lines:
-        if line.startswith("data:"):
-            state: dict[str, Any] = json.loads(line.removeprefix("data:"))
-            total = state["total"] if "total" in state else state["result"]
-            yield Moved(int(total), int(state["count"]) if "count" in state else None)
+        if not line.startswith("data:"):
+            continue
+        state: dict[str, Any] = json.loads(line.removeprefix("data:"))
+        if "error" in state:
+            raise SumflowError("the totalizer cannot read the total", why=str(state["error"]))
+        yield Moved(int(state["total"]), int(state["count"]), state.get("problem"))
