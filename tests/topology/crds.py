@@ -1,7 +1,7 @@
 """Makes the custom resource definitions of a pinned Strimzi release, byte for byte, from Maven Central alone.
 
-Strimzi publishes its model classes (`api`) and the generator that its own build runs on them. What they give is what the
-release installs, as the digests in our own pins prove. It takes some seconds and needs only Java and the jars.
+Strimzi publishes its model classes (`api`) and the generator that its own build runs on them. What they give is what
+the release installs, as the digests in our own pins prove. It takes seconds and needs only Java and the jars.
 """
 
 from __future__ import annotations

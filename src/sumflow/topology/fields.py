@@ -5,12 +5,13 @@ The tables in `field_table` are the only list: the reader checks against them, d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sumflow.topology.field_table import KINDS, Kind, Rule
+from sumflow.topology.field_table import KINDS
 from sumflow.topology.objects import Object
 from sumflow.topology.reading import Field
+from sumflow.topology.rules import METADATA, Kind, Rule
 
 ANY = "*"
 ITEM = "[]"
@@ -37,7 +38,11 @@ def check(objects: Iterable[Object]) -> dict[str, str]:
 
 def documentation() -> str:
     """Return docs/manifests.md: every kind, every field, and what becomes of it on one machine."""
-    return _HEAD + "".join(_kind_documentation(kind) for kind in KINDS)
+    kinds = "".join(
+        _section(f"{kind.name} ({kind.api_version})", {k: v for k, v in kind.fields.items() if k not in METADATA})
+        for kind in KINDS
+    )
+    return _HEAD + _section("Every object", METADATA) + kinds
 
 
 def _kind(found: Object) -> Kind:
@@ -56,10 +61,12 @@ def _kind(found: Object) -> Kind:
 def _walk(here: Field, node: _Node, path: tuple[str, ...], found: Object) -> Iterator[tuple[str, Rule]]:
     """Go through an object beside the tree of known fields; yield what is declared with its rule."""
     if node.rule is not None and (not node.below or not isinstance(here.value, dict | list) or not here.value):
-        yield ".".join(path).replace(f".{ITEM}", ITEM), node.rule
+        yield _dotted(path), node.rule
         if not node.below:
             _must_be_a_leaf(here, path, found)
             return
+    elif not isinstance(here.value, dict | list):
+        raise here.refuse(f"`{_dotted(path)}` of a {found.kind} must hold fields, not a value")
     for key, child in _children(here):
         below = node.below.get(key) or node.below.get(ANY if key != ITEM else key)
         if below is None:
@@ -80,12 +87,15 @@ def _must_be_a_leaf(here: Field, path: tuple[str, ...], found: Object) -> None:
 
 
 def _unknown(here: Field, path: tuple[str, ...], found: Object) -> Exception:
-    name = ".".join(path).replace(f".{ITEM}", ITEM)
     return here.refuse(
-        f"`{name}` of a {found.kind} is not supported",
+        f"`{_dotted(path)}` of a {found.kind} is not supported",
         why="SumFlow never drops a field in silence: it would run on Kubernetes otherwise than here",
         remedy="remove it, or see docs/manifests.md for the fields that are read",
     )
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(path).replace(f".{ITEM}", ITEM)
 
 
 def _tree(kind: Kind) -> _Node:
@@ -107,15 +117,18 @@ The files in `k8s/` describe the system once; `sumflow up` realises them on one 
 Kubernetes every field below has its usual meaning. On one machine each is **honoured**, or **ignored** for the reason
 given. A kind or a field that is not listed here is **refused**, with file and line.
 
-This page is printed from `sumflow.topology.field_table`; a test keeps the two the same.
+This page is printed from `sumflow.topology.field_table` (`sumflow fields`); a test keeps the two the same.
 """
 
 
-def _kind_documentation(kind: Kind) -> str:
-    rows = "".join(
-        f"| `{pattern}` | {'honoured' if rule.honoured else 'ignored'} | {rule.how} |\n"
-        for pattern, rule in kind.fields.items()
-    )
-    return (
-        f"\n## {kind.name} ({kind.api_version})\n\n| field | on one machine | how, or why not |\n|---|---|---|\n{rows}"
-    )
+def _section(title: str, fields: Mapping[str, Rule]) -> str:
+    """Return one table; fields with the same rule share a row."""
+    rows: dict[Rule, list[str]] = {}
+    for pattern, rule in fields.items():
+        rows.setdefault(rule, []).append(f"`{pattern}`")
+    lines = [
+        f"| {'<br>'.join(patterns)} | {'honoured' if rule.honoured else 'ignored'} | {rule.how} |"
+        for rule, patterns in rows.items()
+    ]
+    head = ["| field | on one machine | how, or why not |", "|---|---|---|"] if lines else ["Nothing more."]
+    return "\n".join(["", f"## {title}", "", *head, *lines, ""])

@@ -111,6 +111,11 @@ def _belongs(found: Object, kafka: Object) -> bool:
 def _pool_nodes(pools: list[Object]) -> tuple[int, int]:
     """Count brokers, and controllers that are nothing else."""
     brokers = controllers = 0
+    dual = {len(pool.block("spec").texts("roles")) for pool in pools}
+    if len(dual) > 1:
+        raise pools[-1].refuse(
+            "either every broker is a controller too, or none is", why="pools that mix are not supported"
+        )
     for pool in pools:
         spec = pool.block("spec")
         roles, replicas = spec.texts("roles"), spec.number("replicas", least=1)
@@ -142,6 +147,10 @@ def _listeners(kafka: Block) -> tuple[Listener, ...]:
     for block in kafka.blocks("listeners"):
         if block.text("type") != "internal":
             raise block.need("type").refuse("only internal listeners are supported")
+        if block.flag("tls", default=False):
+            raise block.need("tls").refuse("a listener with TLS is not supported yet")
+    if len(listeners) > 1:
+        raise kafka.listed("listeners")[1].refuse("one listener is supported, and this is a second")
     return listeners
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sumflow.topology import fields, kafka, references
@@ -10,6 +11,7 @@ from sumflow.topology.model import Database, Secret, Service, Topology, Workload
 from sumflow.topology.objects import Block, Object
 from sumflow.topology.workloads import workload
 
+_POSTGRES = re.compile(r"postgres:16([.-].*)?")
 POSTGRES_VARIABLES = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
 
 
@@ -52,9 +54,22 @@ def _target(block: Block) -> int | str:
 
 def _database(found: Object, declared: Declared, services: tuple[Service, ...]) -> Database:
     read = workload(found, declared)
-    if not all(container.image.startswith("postgres:") for container in read.containers):
-        raise found.refuse(f"{found.identity} is no PostgreSQL", why="one machine knows no other stateful workload")
+    _must_be_postgres(found, read)
     return Database(read, _credentials(found, read, declared), _service_of(found, read, services))
+
+
+def _must_be_postgres(found: Object, read: Workload) -> None:
+    """Refuse what would be a database on Kubernetes only."""
+    if read.replicas != 1 or len(read.containers) != 1:
+        raise found.refuse(f"{found.identity} must be one pod with one container", why="a second would hold other data")
+    (container,) = found.block("spec").block("template").block("spec").blocks("containers")
+    if not _POSTGRES.fullmatch(container.text("image")):
+        why = "a StatefulSet is a database here, and 16 is the version that SumFlow runs and is tested with"
+        raise container.need("image").refuse(f"`{container.text('image')}` is not PostgreSQL 16", why=why)
+    for variable in container.blocks("env"):
+        if variable.text("name") != "PGDATA":
+            what = f"`{variable.text('name')}` is not supported for a database"
+            raise variable.refuse(what, why="one machine places the data itself, and knows no other variable")
 
 
 def _credentials(found: Object, read: Workload, declared: Declared) -> Secret:
