@@ -35,24 +35,22 @@ class TopicFacts:
     end_offsets: Mapping[int, int]
 
 
-_REBUILD = (
-    "The totals are intact up to here. Restore the topic, or bring the missing events in from the adder's database; "
-    "then, to accept the topic as it is, delete its rows from the table `offsets`, and it is read from its beginning: "
-    "what was counted already is not counted again."
+_INTACT = (
+    "The totals are intact up to here, and what was counted already is not counted again. "
+    "Restore the topic, or bring what is missing in from the adder's database; to go on with the topic as it is: "
 )
 
 
 def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, StoredOffset]) -> Halt | None:
     """Tell whether this is the topic that the stored offsets belong to; `facts` is None if it does not exist."""
+    forget = f"{_INTACT}`DELETE FROM offsets WHERE topic = '{topic}'` in the totalizer's database"  # noqa: S608, to be read
     if facts is None:
         if stored:
-            return Halt(f"the topic {topic} was deleted: offsets are stored for it, Kafka does not know it", _REBUILD)
+            return Halt(f"the topic {topic} was deleted: offsets are stored for it, Kafka does not know it", forget)
         return Halt(f"the topic {topic} does not exist", "Create it; it is then read from its beginning.")
     if others := {str(offset.topic_id) for offset in stored.values()} - {str(facts.topic_id)}:
-        return Halt(
-            f"the topic {topic} was recreated: it is {facts.topic_id}, offsets are stored for {sorted(others)}",
-            _REBUILD,
-        )
+        told = f"it is {facts.topic_id}, offsets are stored for {', '.join(sorted(others))}"
+        return Halt(f"the topic {topic} was recreated: {told}", forget)
     return None
 
 
@@ -62,24 +60,21 @@ def decide_positions(
     """Return the next offset of each partition, or why there is none."""
     halt = decide_identity(topic, facts, stored)
     if halt or facts is None:
-        return halt or Halt(f"the topic {topic} does not exist", _REBUILD)
-    positions: dict[int, int] = {}
-    for partition in partitions:
+        return halt or Halt(f"the topic {topic} does not exist", "Create it.")
+    positions = {partition: stored[partition].next_offset if partition in stored else 0 for partition in partitions}
+    for partition, position in positions.items():
         first, end = facts.first_offsets[partition], facts.end_offsets[partition]
-        known = stored.get(partition)
-        position = known.next_offset if known else 0
-        if halt := _out_of_range(f"{topic}/{partition}", position, first, end, known=known is not None):
-            return halt
-        positions[partition] = position
+        if not first <= position <= end:
+            known = "the next to count" if partition in stored else "nothing of it was ever counted: the next"
+            missing = "retention has taken some" if position < first else "records were lost"
+            reason = f"{topic}/{partition}: {known} is {position}, but Kafka has {first} to {end}: {missing}"
+            return Halt(reason, _INTACT + _accept(topic, partition, facts.topic_id, first))
     return positions
 
 
-def _out_of_range(place: str, position: int, first: int, end: int, *, known: bool) -> Halt | None:
-    if position < first:
-        told = f"the next to count is {position}" if known else "nothing of it was ever counted"
-        return Halt(
-            f"{place}: {told}, but the first that Kafka still has is {first}: retention has taken some", _REBUILD
-        )
-    if position > end:
-        return Halt(f"{place}: the next to count is {position}, but Kafka ends at {end}: records were lost", _REBUILD)
-    return None
+def _accept(topic: str, partition: int, topic_id: UUID, first: int) -> str:
+    return (  # noqa: S608, to be read by a person
+        "`INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset) "
+        f"VALUES ('{topic}', {partition}, '{topic_id}', {first}, {first}) "
+        "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset` in the totalizer's database"
+    )
