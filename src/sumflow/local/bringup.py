@@ -140,7 +140,11 @@ class Bringup:
         topics.apply(self._administrator(), self.topology.topics)
 
     def _topics_ready(self) -> steps.Readiness:
-        return topics.topics_ready(self._administrator(), self.topology.topics)
+        seen = topics.topics_ready(self._administrator(), self.topology.topics)
+        if isinstance(seen, steps.Ready):
+            # The client is let go while its broker lives: closing it later would wait for a connection in vain.
+            self.admin = None
+        return seen
 
     def _start_postgres(self) -> None:
         servers = [plan.server(database, self.machine) for database in self.topology.databases]

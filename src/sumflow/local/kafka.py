@@ -23,15 +23,20 @@ LOCAL_ONLY: Final = (
     ("num.network.threads", "2", "the brokers share the machine's cores"),
     ("num.io.threads", "4", "the same"),
     ("num.recovery.threads.per.data.dir", "2", "the same, after a kill -9"),
-    ("controlled.shutdown.enable", "false", "all brokers stop at once; there is nobody to hand leadership to"),
-    ("broker.session.timeout.ms", "6000", "a killed broker is noticed and fenced within seconds"),
+    ("broker.heartbeat.interval.ms", "500", "with the next: a killed broker is let back in after 3 s, not after 9"),
+    ("broker.session.timeout.ms", "3000", "until then its old registration counts, and the new one is refused"),
 )
 """Broker settings that only one machine has: key, value, reason. A key that the custom resource sets is left to it."""
 
+SEVERAL_BROKERS: Final = (
+    ("controlled.shutdown.enable", "false", "all stop at once: the last ones would wait for a quorum that is gone"),
+)
+"""What comes on top where there are several brokers; a single one hands in its registration and restarts at once."""
+
 ZOOKEEPER_LOCAL_ONLY: Final = (
-    ("tickTime", "2000", "ZooKeeper's own default, which it does not start without"),
-    ("initLimit", "10", "as Strimzi"),
-    ("syncLimit", "5", "as Strimzi"),
+    ("tickTime", "1000", "the shortest session is two ticks; see zookeeper.session.timeout.ms"),
+    ("initLimit", "20", "as Strimzi, in ticks of half the length"),
+    ("syncLimit", "10", "the same"),
     ("4lw.commands.whitelist", "srvr, ruok", "the readiness probe and `verify` ask `srvr`"),
     ("admin.enableServer", "false", "its web console needs jars and a port that nothing here uses"),
     ("autopurge.purgeInterval", "1", "old snapshots go, as with Strimzi"),
@@ -86,6 +91,8 @@ class Layout:
 def node_properties(layout: Layout, node: Node) -> dict[str, str]:
     """Return the server.properties of one Kafka process."""
     own = {key: value for key, value, _ in LOCAL_ONLY}
+    if layout.cluster.brokers > 1:
+        own |= {key: value for key, value, _ in SEVERAL_BROKERS}
     identity = _under_zookeeper(layout, node) if layout.zookeeper else _under_kraft(layout, node)
     return own | dict(layout.cluster.config) | identity | {"log.dirs": str(node.data)}
 
@@ -133,7 +140,7 @@ def _under_zookeeper(layout: Layout, node: Node) -> dict[str, str]:
     return {
         "broker.id": str(node.node_id),
         "zookeeper.connect": ",".join(f"127.0.0.1:{peer.client_port}" for peer in layout.zookeeper),
-        "zookeeper.session.timeout.ms": "6000",
+        "zookeeper.session.timeout.ms": "3000",
         "listeners": listener,
         "advertised.listeners": listener,
         "inter.broker.listener.name": name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import tenacity
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
@@ -21,6 +22,7 @@ from sumflow.errors import SumflowError
 from sumflow.topology.model import Topic
 
 _TIMEOUT_S = 30.0
+_ATTEMPTS = 6
 
 
 def client(bootstrap: str) -> AdminClient:
@@ -41,9 +43,27 @@ def cluster_ready(admin: AdminClient, brokers: int) -> steps.Readiness:
 
 
 def apply(admin: AdminClient, declared: Iterable[Topic]) -> None:
-    """Create what is missing and change what differs; raise SumflowError for what Kafka cannot change."""
-    wanted = list(declared)
-    existing = _call(lambda: admin.list_topics(timeout=_TIMEOUT_S)).topics
+    """Create what is missing and change what differs; raise SumflowError for what Kafka cannot change.
+
+    A cluster that has just come up may still move its controller: what is refused is looked at afresh and tried again.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(KafkaException),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=1),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+    try:
+        retrying(_apply_once, admin, list(declared))
+    except KafkaException as error:
+        raise SumflowError(
+            f"Kafka refused {_ATTEMPTS} times: {error.args[0].str()}",
+            remedy="run `sumflow logs kafka-0` to see what it says",
+        ) from error
+
+
+def _apply_once(admin: AdminClient, wanted: list[Topic]) -> None:
+    existing = admin.list_topics(timeout=_TIMEOUT_S).topics
     missing = [topic for topic in wanted if topic.name not in existing]
     if missing:
         new = [NewTopic(t.name, t.partitions, t.replicas, config=dict(t.config)) for t in missing]
@@ -93,14 +113,5 @@ def _configure(admin: AdminClient, topic: Topic) -> None:
 
 
 def _finish(futures: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: _call(lambda future=future: future.result(_TIMEOUT_S)) for key, future in futures.items()}
-
-
-def _call(ask: Any) -> Any:
-    """Wait for Kafka's answer; raise SumflowError with what it says against it."""
-    try:
-        return ask()
-    except KafkaException as error:
-        raise SumflowError(
-            f"Kafka refused: {error.args[0].str()}", remedy="run `sumflow logs kafka-0` to see what it says"
-        ) from error
+    """Wait for Kafka's answers; raise KafkaException with what it says against one."""
+    return {key: future.result(_TIMEOUT_S) for key, future in futures.items()}
