@@ -42,10 +42,12 @@ async def _serve(settings: AdderSettings) -> None:
     writer = Writer(settings, metrics, vigil.changed)
     page = HealthServer(settings.metrics_listen, REGISTRY, live=vigil.heartbeat.problem, ready=writer.problem)
     try:
-        server, state = await _start_server(settings, SumService(writer, metrics))
+        service = SumService(writer, metrics)
+        server, state = await _start_server(settings, service)
         writing = asyncio.create_task(writer.run())
         await vigil.keep(writing, lambda: _set_health(state, serving=writer.problem() is None))
         await state.enter_graceful_shutdown()
+        service.end_streams()
         await server.stop(STOP_GRACE_S)
         writer.stop()
         await writing

@@ -28,7 +28,7 @@ MAX_IN_FLIGHT: Final = 50_000
 """Messages on their way at most: what a relay holds in memory when Kafka is away."""
 _QUEUE_LIMIT: Final = 2 * MAX_IN_FLIGHT
 _POLL_S: Final = 0.2
-_METADATA_TIMEOUT_S: Final = 5.0
+_METADATA_TIMEOUT_S: Final = 3.0
 _CONFIG: Final[dict[str, Any]] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -119,10 +119,10 @@ class Publisher:
         self._producer.flush(within_s)
 
     def close(self) -> None:
-        """Forget what is not sent yet and end; blocks for a moment."""
+        """End, and forget what is not acknowledged; blocks for a moment."""
         self._closing = True
-        self._producer.purge()
         self._thread.join()
+        # Not purged: that would be a fatal error of a gapless producer, in the log and for no gain.
         del self._producer  # frees librdkafka's threads here, and not in the event loop's thread at some later time
 
     def _serve_callbacks(self) -> None:
@@ -134,7 +134,7 @@ class Publisher:
         self, prefix: Prefix, seq: int, began: float | None, error: KafkaError | None, _message: object
     ) -> None:
         if self._closing:
-            return  # what is purged is not lost: the next producer sends it again
+            return  # what is dropped is not lost: the next producer sends it again
         if error is not None:
             self._failed.inc()
             self._fail(error)

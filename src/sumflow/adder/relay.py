@@ -38,6 +38,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._session: RelaySession | None = None
+        self._publisher: Publisher | None = None
         self._problem: str | None = "not started yet"
         self._topic_problem: str | None = None
 
@@ -77,6 +78,7 @@ class Relay:
             self._metrics,
             lambda: _call_soon(loop, self._wake),
         )
+        self._publisher = publisher
         watching = asyncio.create_task(self._watch_topic(publisher))
         try:
             partitions = await asyncio.to_thread(publisher.partitions)

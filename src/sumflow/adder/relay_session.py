@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -69,14 +70,7 @@ class RelaySession:
             self._connection = await stack.enter_async_context(await self._connect("relay", synchronous_commit="off"))
             listener = await stack.enter_async_context(await self._connect("relay listener"))
             await listener.execute(SQL.listen)
-            work = asyncio.create_task(self._publish(publisher, partitions))
-            hearing = asyncio.create_task(self._listen(listener))
-            done, others = await asyncio.wait({work, hearing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            for task in done:
-                task.result()
+            await _until_one_ends(self._publish(publisher, partitions), self._listen(listener))
 
     async def _connect(self, name: str, **parameters: str) -> psycopg.AsyncConnection:
         info = database.conninfo(self._settings, f"{name} {self._settings.instance}", **parameters)
@@ -199,3 +193,17 @@ class RelaySession:
         async with asyncio.timeout(QUERY_TIMEOUT_S), self._connection.cursor(binary=True) as cursor:
             await cursor.execute(query, parameters, prepare=True)
             return await cursor.fetchall() if cursor.description else []
+
+
+async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run works side by side; when one ends, cancel the others, and raise what the first of them raised, if any."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end

@@ -26,6 +26,10 @@ _RETRY = (("grpc-retry-pushback-ms", RETRY_AFTER_MS),)
 _MALFORMED = Refused(
     grpc.StatusCode.INVALID_ARGUMENT, "the message is not one of sum.proto: it could not be decoded; nothing is stored"
 )
+_STOPPING = Refused(
+    grpc.StatusCode.UNAVAILABLE,
+    "the adder is stopping; what it answered is stored, what it did not is not: send it again",
+)
 
 M = TypeVar("M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,6 +46,7 @@ class SumService:
     def __init__(self, writer: Writer, metrics: AdderMetrics) -> None:
         self._writer = writer
         self._metrics = metrics
+        self._stopping = False
         self._added = metrics.requests.labels("SumNumbers", "OK")
         self._batched = metrics.requests.labels("SumBatches", "OK")
 
@@ -61,6 +66,10 @@ class SumService:
         }
         return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
 
+    def end_streams(self) -> None:
+        """Take nothing more from the streams; what they were promised is answered, then they end with UNAVAILABLE."""
+        self._stopping = True
+
     async def sum_numbers(
         self, message: sum_pb2.SumNumbersRequest | None, context: Context
     ) -> sum_pb2.SumNumbersResponse:
@@ -79,13 +88,13 @@ class SumService:
         self, messages: AsyncIterator[sum_pb2.SumBatchRequest | None], context: Context
     ) -> AsyncIterator[sum_pb2.SumBatchResponse]:
         """Answer each message of the stream once, in order; several are on their way at a time."""
-        answers: asyncio.Queue[_Answer | Refused | None] = asyncio.Queue(MAX_BATCHES_IN_FLIGHT)
+        answers: asyncio.Queue[Request | Refused | None] = asyncio.Queue(MAX_BATCHES_IN_FLIGHT)
         reading = asyncio.create_task(self._read(messages, _trace(context), answers.put))
         try:
             while (answer := await answers.get()) is not None:
                 if isinstance(answer, Refused):
                     raise answer
-                yield await answer
+                yield _batch_answer(answer, await answer.answer if len(answer) else "")
                 self._batched.inc()
             await reading
         except Refused as refused:
@@ -97,7 +106,7 @@ class SumService:
         self,
         messages: AsyncIterator[sum_pb2.SumBatchRequest | None],
         traceparent: str | None,
-        put: Callable[[_Answer | Refused | None], Awaitable[None]],
+        put: Callable[[Request | Refused | None], Awaitable[None]],
     ) -> None:
         """Submit what arrives, and put the answers to come in order; the bounded queue is the stream's flow control."""
         end: Refused | None = None
@@ -105,22 +114,17 @@ class SumService:
             async for message in messages:
                 if message is None:
                     raise _MALFORMED
+                if self._stopping:
+                    raise _STOPPING
                 xs, ys = list(message.x), list(message.y)
                 request = requests.batch(xs, ys, message.request_id, traceparent)
-                await self._writer.room_for(len(request))
-                await put(asyncio.ensure_future(self._store(request)))
+                if len(request):  # else all of its additions overflow, which is an answer too
+                    await self._writer.enqueue(request)
+                await put(request)
         except Refused as refused:
             end = refused
         finally:
             await put(end)
-
-    async def _store(self, request: Request) -> sum_pb2.SumBatchResponse:
-        # Nothing to store is an answer too: all additions of the message overflow.
-        position: Position | str = await self._writer.submit(request) if len(request) else ""
-        rejected = [sum_pb2.Rejection(index=index, reason=reason) for index, reason in request.rejected.items()]
-        return sum_pb2.SumBatchResponse(
-            accepted=len(request), rejected=rejected, position=str(position), request_id=request.request_id
-        )
 
     async def _abort(self, context: Context, method: str, refused: Refused) -> Any:
         self._metrics.requests.labels(method, refused.code.name).inc()
@@ -128,15 +132,19 @@ class SumService:
         await context.abort(refused.code, refused.message, retry)
 
 
-_Answer = asyncio.Future[sum_pb2.SumBatchResponse]
+def _batch_answer(request: Request, position: Position | str) -> sum_pb2.SumBatchResponse:
+    rejected = [sum_pb2.Rejection(index=index, reason=reason) for index, reason in request.rejected.items()]
+    return sum_pb2.SumBatchResponse(
+        accepted=len(request), rejected=rejected, position=str(position), request_id=request.request_id
+    )
 
 
-async def _abandon(reading: asyncio.Task[None], answers: asyncio.Queue[_Answer | Refused | None]) -> None:
+async def _abandon(reading: asyncio.Task[None], answers: asyncio.Queue[Request | Refused | None]) -> None:
     """End what a stream that is over has left: what no commit has taken yet is not stored."""
     reading.cancel()
     while not answers.empty():
-        if isinstance(answer := answers.get_nowait(), asyncio.Future):
-            answer.cancel()
+        if isinstance(request := answers.get_nowait(), Request):
+            request.answer.cancel()
     await asyncio.wait({reading})
 
 

@@ -66,17 +66,21 @@ class Writer:
         Raises:
             Refused: nothing is stored, or, if the message says so, nobody knows.
         """
+        self._enqueue(request)
+        return await request.answer
+
+    async def enqueue(self, request: Request) -> None:
+        """Wait for room in the queue, as a stream can; `request.answer` follows. Raise Refused if there is no lane."""
+        while self._is_open and not self._queue.has_room(len(request)):
+            self._room.clear()
+            await self._room.wait()
+        self._enqueue(request)
+
+    def _enqueue(self, request: Request) -> None:
         if not self._is_open:
             raise Refused(grpc.StatusCode.UNAVAILABLE, _NOT_STORED)
         self._queue.put(request)
         self._work.set()
-        return await request.answer
-
-    async def room_for(self, additions: int) -> None:
-        """Wait until so many additions may join the queue, or until there is no lane: for streams, which can wait."""
-        while self._is_open and not self._queue.has_room(additions):
-            self._room.clear()
-            await self._room.wait()
 
     async def run(self) -> None:
         """Hold a lane, and open another whenever it is lost, until `stop` is called and everything is answered."""

@@ -1,0 +1,85 @@
+"""Days are made ahead and dropped whole; an event that is not published is never dropped."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from sumflow import database
+from sumflow.adder import outbox
+from sumflow.adder.outbox import day_of, name_of, plan
+from sumflow.settings import AdderSettings
+from tests.adder.support import rows
+
+pytestmark = pytest.mark.anyio
+TODAY = date(2026, 3, 1)
+
+
+def test_the_coming_days_are_made_once() -> None:
+    """Today and three more days, across the month's end, without those that exist."""
+    made = plan(["events_default", name_of(TODAY)], TODAY - timedelta(days=1), 7).make
+    assert [name_of(day) for day in made] == ["events_20260228", "events_20260302", "events_20260303"]
+
+
+def test_a_day_is_dropped_when_all_of_it_is_older_than_the_retention() -> None:
+    """Seven days ago is kept: its last event is younger than seven days."""
+    names = [name_of(TODAY - timedelta(days=ago)) for ago in range(10)]
+    assert plan(names, TODAY, 7).drop == (TODAY - timedelta(days=9), TODAY - timedelta(days=8))
+
+
+@pytest.mark.parametrize("name", ["events_default", "events_2026030", "lanes", "events_20260301_old"])
+def test_what_is_not_a_day_is_never_dropped(name: str) -> None:
+    """Only names that are exactly a day's are looked at."""
+    assert day_of(name) is None
+
+
+def _old_day(settings: AdderSettings, published_seq: int) -> str:
+    """Make a lane whose three events are a month old; return their partition's name."""
+    first = datetime.now(UTC).date() - timedelta(days=30)
+    name, bounds = name_of(first), f"FROM ('{first}Z') TO ('{first + timedelta(days=1)}Z')"
+    rows(settings, f"CREATE TABLE {name} PARTITION OF events FOR VALUES {bounds}")
+    lane = "INSERT INTO lanes (lane, owner, last_seq, count, published_seq) VALUES (gen_random_uuid(), 'x', 3, 3, %s)"
+    rows(settings, lane, published_seq)
+    events = "INSERT INTO events SELECT number, seq, 1, 1, %s::timestamp AT TIME ZONE 'UTC' FROM lanes"
+    rows(settings, f"{events}, generate_series(1, 3) AS seq", first)
+    return name
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("published_seq", "is_kept"), [(3, False), (2, True)])
+async def test_an_old_day_goes_only_when_it_is_published(
+    settings: AdderSettings, published_seq: int, is_kept: bool
+) -> None:
+    """One event that Kafka has not acknowledged keeps the whole day."""
+    database.migrate(settings, "sumflow.adder")
+    name = _old_day(settings, published_seq)
+    await outbox.maintain(settings, 7)
+    names = {found for (found,) in rows(settings, "SELECT inhrelid::regclass::text FROM pg_inherits")}
+    assert (name in names) is is_kept
+    assert len([found for found in names if day_of(found)]) == 4 + is_kept
+
+
+@pytest.mark.integration
+async def test_rows_in_the_default_partition_are_kept_until_they_are_old(settings: AdderSettings) -> None:
+    """A day that the default partition holds cannot be made, which harms nothing; old rows there go too."""
+    database.migrate(settings, "sumflow.adder")
+    rows(settings, "INSERT INTO events VALUES (1, 1, 1, 1, now())")
+    await outbox.maintain(settings, 7)
+    assert rows(settings, "SELECT count(*) FROM events_default") == [(1,)]
+    rows(settings, "UPDATE events SET created_at = now() - interval '30 days'")
+    await outbox.maintain(settings, 7)
+    assert rows(settings, "SELECT count(*) FROM events") == [(0,)]
+
+
+@pytest.mark.integration
+async def test_request_ids_are_kept_for_a_week(settings: AdderSettings) -> None:
+    """A retry a day later is still known; after more than a week its id is forgotten."""
+    database.migrate(settings, "sumflow.adder")
+    request = (
+        "INSERT INTO requests VALUES (%s::text, gen_random_uuid(), 1, '', 1, 1, now() - make_interval(days => %s))"
+    )
+    for days in (1, 6, 8, 9):
+        rows(settings, request, days, days)
+    await outbox.maintain(settings, 7)
+    assert rows(settings, "SELECT request_id FROM requests ORDER BY 1") == [("1",), ("6",)]
