@@ -29,7 +29,7 @@ class ConflictError(SumflowError):
         super().__init__(
             f"{ref} is also managed by somebody else, with other values",
             why="\n".join(lines),
-            remedy="`sumflow diff` shows the values; `--force-conflicts` takes them over, or leave them out of the manifest",
+            remedy="`sumflow diff` shows the values; `--force-conflicts` takes them over; or leave them undeclared",
         )
         self.conflicts = conflicts
 
