@@ -245,11 +245,13 @@ def test_a_total_that_does_not_follow_is_said_and_nothing_is_lost(
     endpoints: Endpoints, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is accepted stays accepted when the totalizer is behind; the outcome names the problem."""
-    monkeypatch.setattr(importing, "_COUNTED_WITHIN_S", 0.2)
+    monkeypatch.setattr(importing, "_STILL_AT_MOST_S", 0.2)
+    monkeypatch.setattr(importing, "_UNNOTICED_S", 0.05)
+    monkeypatch.setattr(importing, "_ASK_AGAIN_S", 0.05)
     pipeline.counting = False
     outcome = importing.run(Import(io.BytesIO(b"5\n"), endpoints, new_progress(), Forgetful()), Recorder())
     assert outcome.total_after is None
-    assert "does not include it" in outcome.problem
+    assert "has not moved" in outcome.problem
     assert outcome.progress.accepted == 1
 
 

@@ -24,7 +24,10 @@ from sumflow.errors import SumflowError
 from sumflow.sums.sum_pb2 import SumBatchResponse
 
 _JOURNAL_INTERVAL_S: Final = 0.5
-_COUNTED_WITHIN_S: Final = 60.0
+_STILL_AT_MOST_S: Final = 60.0
+"""The total may stand still for this long before the wait for it ends; as long as it moves, it is waited for."""
+_UNNOTICED_S: Final = 1.0
+_ASK_AGAIN_S: Final = 5.0
 
 
 class ImportReporter(Protocol):
@@ -112,16 +115,35 @@ def _store(job: Import, progress: Progress, reporter: ImportReporter) -> Progres
 
 
 def await_counted(endpoints: Endpoints, progress: Progress, reporter: ImportReporter) -> Outcome:
-    """Wait until the total includes everything that was accepted."""
-    reporter.waiting("the total to include it")
-    try:
-        with Totals(endpoints.totalizer_url) as totals:
-            for lane, seq in progress.positions.items():
-                if totals.including(f"{lane}:{seq}", _COUNTED_WITHIN_S) is None:
-                    return Outcome(progress, None, f"the total does not include it after {_COUNTED_WITHIN_S:.0f} s")
+    """Wait until the total includes everything that was accepted, for as long as the total moves."""
+    with Totals(endpoints.totalizer_url) as totals:
+        for lane, seq in progress.positions.items():
+            if problem := _await_position(totals, f"{lane}:{seq}", reporter):
+                return Outcome(progress, None, problem)
+        try:
             return Outcome(progress, totals.total())
-    except SumflowError as error:
-        return Outcome(progress, None, error.what)
+        except SumflowError as error:
+            return Outcome(progress, None, error.what)
+
+
+def _await_position(totals: Totals, position: str, reporter: ImportReporter) -> str | None:
+    """Return None once the total includes the position, or why it does not after a time without any movement."""
+    before, still_since, problem = None, time.monotonic(), ""
+    within_s = _UNNOTICED_S
+    while time.monotonic() - still_since < _STILL_AT_MOST_S:
+        try:
+            if totals.including(position, within_s) is not None:
+                return None
+            now: int | None = totals.total()
+            problem = f"the total does not include it, and has not moved for {_STILL_AT_MOST_S:.0f} s"
+        except SumflowError as error:
+            now, problem = before, error.what
+            time.sleep(_UNNOTICED_S)
+        if now != before:
+            before, still_since = now, time.monotonic()
+        reporter.waiting(f"the total to include it (now {now})" if now is not None else problem)
+        within_s = _ASK_AGAIN_S
+    return problem
 
 
 def _batches(source: BinaryIO, progress: Progress) -> Iterator[Batch]:

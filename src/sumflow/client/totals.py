@@ -22,7 +22,7 @@ _STREAM_SILENCE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A state of the total as the stream tells it: of `count` additions; `problem` is why it stands still, if it does."""
+    """A state of the total as the stream tells it: of `count` additions; `problem`: why it stands still."""
 
     total: int
     count: int

@@ -57,7 +57,7 @@ def _kafka(target: Target) -> Iterator[Check]:
     )
     yield Check(
         CATEGORY,
-        f"the ZooKeeper ensemble is healthy ({_count(kafka.zookeeper_nodes, 'node')})",
+        f"the ZooKeeper ensemble is healthy{_declared(kafka.zookeeper_nodes, 'node')}",
         "without a majority of it no broker can lead a partition",
         Hint("`sumflow logs zookeeper-0` shows the election", "the-zookeeper-ensemble-is-not-healthy"),
         15,
@@ -65,7 +65,7 @@ def _kafka(target: Target) -> Iterator[Check]:
     )
     yield Check(
         CATEGORY,
-        f"the KRaft quorum is healthy ({_count(_controllers(target), 'controller')})",
+        f"the KRaft quorum is healthy{_declared(_controllers(target), 'controller')}",
         "without a majority of it the cluster's metadata cannot change",
         Hint("`sumflow logs kafka-0` shows the election", "the-kraft-quorum-is-not-healthy"),
         15,
@@ -225,6 +225,11 @@ def routes(target: Target) -> Verdict:
 def _controllers(target: Target) -> int:
     kafka = target.topology.kafka
     return 0 if kafka.zookeeper_nodes else kafka.controllers or kafka.brokers
+
+
+def _declared(count: int, noun: str) -> str:
+    """Write a declared number in brackets; nothing where none is declared and the check does not apply."""
+    return f" ({_count(count, noun)})" if count else ""
 
 
 def _count(count: int, noun: str) -> str:
