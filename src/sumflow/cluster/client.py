@@ -212,7 +212,8 @@ class Cluster:
             raise failures.unreachable(self.server, error) from error
         if answer.status < 400:
             return content_read
-        if answer.status in _BUSY:
+        if answer.status in _BUSY or (method == "PATCH" and b"page not found" in content_read):
+            # The second is a kind whose definition is established and not served yet: a matter of moments.
             raise BusyError(f"the API server is busy ({answer.status})", why=what, remedy="run the same command again")
         refusal = failures.refused(answer.status, content_read, what, ref)
         if answer.status == 404:
