@@ -73,8 +73,8 @@ def decide_positions(
 
 
 def _accept(topic: str, partition: int, topic_id: UUID, first: int) -> str:
-    return (  # noqa: S608, to be read by a person
-        "`INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset) "
-        f"VALUES ('{topic}', {partition}, '{topic_id}', {first}, {first}) "
+    row = f"('{topic}', {partition}, '{topic_id}', {first}, {first})"
+    return (
+        f"`INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset) VALUES {row} "  # noqa: S608, to be read
         "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset` in the totalizer's database"
     )

@@ -1,0 +1,227 @@
+"""The transaction on a real PostgreSQL: what counts, what waits, what is put aside, and who owns a partition."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from sumflow.totalizer import upkeep
+from sumflow.totalizer.ledger import Outcome, OwnershipLostError, Reading, record_batch
+from sumflow.totalizer.positions import TopicFacts
+from sumflow.totalizer.records import sort
+from tests.totalizer.bench import as_ints
+from tests.totalizer.records import FakeRecord, Lane, foreign_value
+
+pytestmark = pytest.mark.integration
+TOPIC_ID = uuid4()
+Database = psycopg.Connection[Any]
+
+
+@pytest.fixture(autouse=True)
+def partitions(database: Database) -> None:
+    """Three partitions are known and a day has begun."""
+    with database.transaction():
+        upkeep.turn_day(database, 30)
+        upkeep.register(database, "sums", TopicFacts(TOPIC_ID, {}, {0: 0, 1: 0, 2: 0}), {0: 0, 1: 0, 2: 0})
+
+
+def record(database: Database, records: Iterable[FakeRecord], positions: dict[int, int] | None = None) -> Outcome:
+    """Write records as one batch, from the stored positions unless others are given."""
+    stored = {p: s.next_offset for p, s in upkeep.stored_offsets(database, "sums").items()}
+    with database.transaction():
+        return record_batch(database, sort(records), Reading("sums", TOPIC_ID, positions or stored, {0: 99}))
+
+
+def total(database: Database) -> tuple[int, int]:
+    """Return the count and the sum."""
+    return as_ints(database.execute("SELECT count, sum FROM totals").fetchall()[0])
+
+
+def lane_row(database: Database, lane: Lane) -> tuple[int, int, int, int]:
+    """Return a lane's mark, count, sum and number of parked events; the rows in `parked` agree with it."""
+    row = database.execute("SELECT mark, count, sum, parked FROM lane_marks WHERE lane = %s", (lane.lane,)).fetchall()[
+        0
+    ]
+    ((rows,),) = database.execute("SELECT count(*) FROM parked WHERE lane = %s", (lane.lane,)).fetchall()
+    assert rows == row[3]
+    return as_ints(row)
+
+
+def test_a_batch_counts_with_its_marks_and_offsets(database: Database) -> None:
+    """Total, marks and next offsets come of the same batch; lanes and foreign events count alike."""
+    one, two = Lane(), Lane()
+    foreign = FakeRecord((2, 6), foreign_value(uuid4(), -7, 0))
+    outcome = record(
+        database, [one.record(1, 10, 1), one.record(2, 20, 2, (0, 1)), two.record(1, 5, 0, (1, 0)), foreign]
+    )
+    assert (outcome.counted, outcome.sum, total(database)) == (4, 31, (4, 31))
+    assert lane_row(database, one) == (2, 2, 33, 0)
+    stored = {p: s.next_offset for p, s in upkeep.stored_offsets(database, "sums").items()}
+    assert stored == {0: 2, 1: 1, 2: 7}
+
+
+def test_totals_outgrow_64_bits(database: Database) -> None:
+    """Sums of 64-bit results are exact beyond 64 bits, in both directions."""
+    lane, big = Lane(), 2**63 - 1
+    record(database, [lane.record(seq, big, 0, (0, seq)) for seq in range(1, 4)])
+    assert total(database) == (3, 3 * big)
+    record(database, [lane.record(seq, -big - 1, 0, (0, seq)) for seq in range(4, 10)])
+    assert total(database) == (9, 3 * big - 6 * 2**63)
+
+
+def test_duplicates_change_nothing(database: Database) -> None:
+    """A lane that is published again from its beginning, in the same batch and in a later one, counts once."""
+    lane = Lane()
+    first = record(database, [lane.record(1), lane.record(2, place=(0, 1)), lane.record(1, place=(0, 2))])
+    later = record(database, [lane.record(1, place=(0, 3)), lane.record(2, place=(0, 4)), lane.record(3, place=(0, 5))])
+    assert (first.duplicates, later.duplicates, later.counted) == (1, 2, 1)
+    assert lane_row(database, lane) == (3, 3, 3, 0)
+
+
+def test_a_gap_parks_and_its_closing_counts(database: Database) -> None:
+    """What is ahead waits in the database and counts in the transaction that closes the gap, up to the next gap."""
+    lane = Lane()
+    parked = record(database, [lane.record(seq, 10**seq, 0, (0, seq)) for seq in (1, 3, 4, 6)])
+    assert (parked.counted, parked.parked, lane_row(database, lane)) == (1, 3, (1, 1, 10, 3))
+    again = record(database, [lane.record(4, 10**4, 0, (0, 7))])
+    assert (again.parked, again.duplicates, lane_row(database, lane)) == (0, 1, (1, 1, 10, 3))
+    closed = record(database, [lane.record(2, 100, 0, (0, 8))])
+    assert (closed.counted, closed.settled, lane_row(database, lane)) == (3, 2, (4, 4, 11110, 1))
+    assert total(database) == (4, 11110)
+    assert record(database, [lane.record(5, 10**5, 0, (0, 9))]).settled == 1
+    assert lane_row(database, lane) == (6, 6, 1111110, 0)
+
+
+def test_a_batch_may_pass_what_is_parked(database: Database) -> None:
+    """A parked event that comes again in order counts once and leaves; what follows it counts too."""
+    lane = Lane()
+    record(database, [lane.record(seq, place=(0, seq)) for seq in (2, 4)])
+    record(database, [lane.record(seq, place=(0, seq + 10)) for seq in (1, 2, 3, 5, 7)])
+    assert lane_row(database, lane) == (5, 5, 5, 1)
+
+
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.lists(st.lists(st.integers(1, 9), max_size=8), max_size=6))
+def test_any_delivery_counts_the_contiguous_prefix(database: Database, batches: list[list[int]]) -> None:
+    """Whatever the order, the duplicates and the batches, a lane's total is that of its prefix without a gap."""
+    lane = Lane()
+    before = total(database)
+    for seqs in batches:
+        record(database, [lane.record(seq, 10**seq, 0, (0, offset)) for offset, seq in enumerate(seqs)])
+    seen = {seq for seqs in batches for seq in seqs}
+    mark = next(seq for seq in range(11) if seq + 1 not in seen)
+    expected = sum(10**seq for seq in range(1, mark + 1))
+    if seen:
+        assert lane_row(database, lane) == (mark, mark, expected, len([seq for seq in seen if seq > mark]))
+    assert total(database) == (before[0] + mark, before[1] + expected)
+
+
+def test_foreign_events_count_once_by_their_id(database: Database) -> None:
+    """The same id counts once: within a batch, across batches and partitions, and whatever it says the second time."""
+    event_id, day = uuid4(), "2026-03-04T05:06:07Z"
+    first = record(
+        database, [FakeRecord((0, 0), foreign_value(event_id, 5, 0)), FakeRecord((1, 0), foreign_value(event_id, 5, 0))]
+    )
+    later = record(database, [FakeRecord((2, 0), foreign_value(event_id, 5, 0, created_at=day))])
+    assert (first.counted, first.duplicates, later.duplicates, total(database)) == (1, 1, 1, (1, 5))
+
+
+def test_foreign_ids_are_remembered_over_days_and_forgotten_after_their_retention(database: Database) -> None:
+    """A new day has a partition of its own; the older are still looked at, those past retention are dropped."""
+    old, kept = uuid4(), uuid4()
+    for event_id, day in ((old, date(2001, 1, 1)), (kept, date(2001, 2, 1))):
+        with database.transaction():
+            name = upkeep.partition_name(day)
+            database.execute(f"CREATE TABLE {name} PARTITION OF processed_events FOR VALUES IN ('{day}')".encode())
+            database.execute("UPDATE processed_day SET day = %s", (day,))
+        assert record(database, [FakeRecord((0, 0), foreign_value(event_id, 1, 0))]).counted == 1
+    days = (date.today() - date(2001, 1, 15)).days  # noqa: DTZ011
+    with database.transaction():
+        database.execute(f"DROP TABLE {upkeep.partition_name(date.today())}".encode())  # noqa: DTZ011
+        upkeep.turn_day(database, days)
+    assert record(database, [FakeRecord((0, 0), foreign_value(kept, 1, 0))]).counted == 0
+    assert record(database, [FakeRecord((0, 0), foreign_value(old, 1, 0))]).counted == 1
+
+
+def await_lock_wait(watcher: Database) -> None:
+    """Wait until a session of this database waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 20
+    while watcher.execute(waiting).fetchall() != [(1,)]:
+        assert time.monotonic() < deadline
+
+
+def test_two_totalizers_with_the_same_foreign_events_count_them_once(database: Database, database_url: str) -> None:
+    """The second waits for the first and finds the ids taken; opposite orders do not deadlock."""
+    ids = [uuid4() for _ in range(50)]
+    forward = [FakeRecord((0, n), foreign_value(event_id, 1, 0)) for n, event_id in enumerate(ids)]
+    backward = [FakeRecord((1, n), foreign_value(event_id, 1, 0)) for n, event_id in enumerate(reversed(ids))]
+    outcomes: list[Outcome] = []
+
+    def other() -> None:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            outcomes.append(record(connection, backward))
+
+    thread = threading.Thread(target=other)
+    with database.transaction(), psycopg.connect(database_url, autocommit=True) as watcher:
+        mine = record(database, forward)
+        thread.start()
+        await_lock_wait(watcher)
+    thread.join(20)
+    assert (mine.counted, outcomes[0].counted, outcomes[0].duplicates, total(database)) == (50, 0, 50, (50, 50))
+
+
+@pytest.mark.parametrize(
+    ("positions", "topic_id"),
+    [({0: 1, 1: 0, 2: 0}, TOPIC_ID), ({0: 0, 1: 0, 2: 0}, UUID(int=5)), ({0: 0, 7: 0}, TOPIC_ID)],
+)
+def test_who_does_not_own_the_partition_writes_nothing(
+    database: Database, positions: dict[int, int], topic_id: UUID
+) -> None:
+    """Another next offset, another topic, an unknown partition: the batch is given up whole."""
+    lane = Lane()
+    records = [lane.record(1, place=(partition, 5)) for partition in positions]
+    with pytest.raises(OwnershipLostError), database.transaction():
+        record_batch(database, sort(records), Reading("sums", topic_id, positions, {}))
+    assert total(database) == (0, 0)
+    assert database.execute("SELECT count(*) FROM lane_marks").fetchall() == [(0,)]
+
+
+def test_dead_letters_are_kept_whole(database: Database) -> None:
+    """Everything that is needed to judge a record is there: place, value, key, headers, reason, lane and seq."""
+    lane = Lane()
+    bad = FakeRecord((1, 4), b"\x00\xff{", [*lane.headers(3), ("n\x00", b"\x00")], b"\x00key")
+    tombstone = FakeRecord((1, 5), None)
+    outcome = record(database, [bad, tombstone])
+    assert (outcome.dead_letters, total(database)) == (2, (0, 0))
+    rows = database.execute(
+        'SELECT partition, "offset", value, value_bytes, key, headers, lane, seq, topic_id '
+        'FROM dead_letters ORDER BY "offset"'
+    ).fetchall()
+    headers = [["lane", str(lane.lane).encode().hex()], ["seq", "33"], ["n\\x00", "00"]]
+    assert rows == [
+        (1, 4, b"\x00\xff{", 3, b"\x00key", headers, lane.lane, 3, TOPIC_ID),
+        (1, 5, None, None, None, [], None, None, TOPIC_ID),
+    ]
+    assert database.execute("SELECT partition, dead_letters FROM offsets WHERE dead_letters > 0").fetchall() == [(1, 2)]
+
+
+def test_an_undecodable_event_of_a_lane_does_not_move_its_mark(database: Database) -> None:
+    """It is put aside, the gap stays and what follows waits: nothing is skipped; the repaired event closes the gap."""
+    lane = Lane()
+    record(database, [lane.record(1), FakeRecord((0, 1), b"{", lane.headers(2)), lane.record(3, place=(0, 2))])
+    assert lane_row(database, lane) == (1, 1, 1, 1)
+    record(database, [lane.record(2, place=(0, 3))])
+    assert lane_row(database, lane) == (3, 3, 3, 0)
