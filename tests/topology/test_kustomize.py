@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from sumflow import topology
 from sumflow.errors import ManifestError
 from sumflow.topology import kustomize
-from tests.topology.tree import K8S, PROFILES, by_identity, documents, kustomized
+from tests.topology.tree import K8S, KUBECTL, PROFILES, ROOT, by_identity, documents, kustomized
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -27,6 +28,22 @@ def test_kubectl_apply_on_a_directory_reads_manifests_only(name: str) -> None:
     files = [path for path in (K8S / name).iterdir() if path.suffix in (".yaml", ".yml", ".json")]
     assert files
     assert {document["kind"] for path in files for document in documents(path)}.isdisjoint({"Kustomization"})
+
+
+@pytest.mark.parametrize("name", ["-f k8s/infrastructure/postgres/", "-f k8s/services/", "-k k8s/profiles/spec"])
+def test_kubectl_reads_the_directories_itself(name: str) -> None:
+    """Without a server and without SumFlow, kubectl finds the objects that a person would apply by hand."""
+    option, path = name.split()
+    command = [str(KUBECTL), "label", "--local", "--dry-run=client", "-o", "name", option, path, "a=b"]
+    environment = {"KUBECONFIG": "/dev/null", "PATH": ""}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    directory = K8S.parent / path
+    if option == "-k":
+        wanted = kustomized(directory)
+    else:
+        wanted = [document for file in directory.glob("*.yaml") for document in documents(file)]
+    names = sorted(line.rpartition("/")[2] for line in done.stdout.split())
+    assert names == sorted(document["metadata"]["name"] for document in wanted)
 
 
 def test_every_manifest_belongs_to_a_profile() -> None:

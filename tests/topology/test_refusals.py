@@ -3,13 +3,21 @@
 # ruff: noqa: E501 -- one mistake a line: the list is read as a table
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sumflow import topology
 from sumflow.errors import ManifestError
+from sumflow.topology import kustomize, manifests
+from sumflow.topology.objects import Object
+from sumflow.topology.reading import Field, read_text
 from tests.topology.conftest import Refusal
+from tests.topology.tree import K8S
 
 ADDER = "services/adder.yaml"
 TOTALIZER = "services/totalizer.yaml"
@@ -100,3 +108,38 @@ def test_topics_are_held_to_the_brokers_of_their_profile(k8s: Path) -> None:
     with pytest.raises(ManifestError, match="3 replicas on 1 broker") as caught:
         topology.load("dev", k8s)
     assert caught.value.file.endswith("kafka-topic-dead-letter.yaml")
+
+
+_DOCUMENTS = {
+    profile: [found.field for found in kustomize.build(K8S / "profiles" / profile)] for profile in ("kraft", "spec")
+}
+_JUNK: st.SearchStrategy[object] = st.sampled_from(
+    [None, 5, -1, 0.5, True, "", "x", "$(A)", [], {}, [None], [{}], {"a": 1}, [["x"]], "a" * 300]
+)
+
+
+def _places(field: Field) -> list[tuple[dict[str, Field] | list[Field], str | int]]:
+    """Return every place of a document that can be spoilt: its container and its key or index."""
+    found: list[tuple[dict[str, Field] | list[Field], str | int]] = []
+    if isinstance(field.value, dict | list):
+        children = field.value.items() if isinstance(field.value, dict) else enumerate(field.value)
+        for key, child in children:
+            found += [(field.value, key), *_places(child)]
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), profile=st.sampled_from(["kraft", "spec"]), junk=_JUNK, remove=st.booleans())
+def test_junk_is_refused_and_nothing_else(data: st.DataObject, profile: str, junk: object, remove: bool) -> None:
+    """Whatever becomes of one field, the profile is read or refused with a line: no other error."""
+    documents = [field.copy() for field in _DOCUMENTS[profile]]
+    places = _places(documents[data.draw(st.integers(0, len(documents) - 1))])
+    container, key = places[data.draw(st.integers(0, len(places) - 1))]
+    if remove:
+        del container[key]  # type: ignore[arg-type]
+    else:
+        (made,) = read_text(json.dumps([junk]), "junk.yaml")
+        assert isinstance(made.value, list)
+        container[key] = made.value[0]  # type: ignore[index]
+    with contextlib.suppress(ManifestError):
+        manifests.topology("any", [Object.of(document) for document in documents])

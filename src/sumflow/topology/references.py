@@ -55,7 +55,8 @@ def _service(found: Object, declared: Declared) -> None:
     numbers = {port.number("containerPort", least=1) for port in ports}
     for port in spec.blocks("ports"):
         target = port.get("targetPort") or port.need("port")
-        if target.value not in (names if isinstance(target.value, str) else numbers):
+        known = names if isinstance(target.value, str) else numbers
+        if isinstance(target.value, dict | list) or target.value not in known:
             raise target.refuse(f"no container behind {found.identity} has the port `{target.value}`")
 
 
