@@ -20,6 +20,7 @@ class Entry:
 
 _RUN: Final = {
     "up": Entry("lifecycle", "up", "Start the declared system on this machine."),
+    "deploy": Entry("deploy", "deploy", "Bring the declared system up on a Kubernetes cluster."),
     "down": Entry("lifecycle", "down", "Stop it, in reverse order; the data stays."),
     "destroy": Entry("lifecycle", "destroy", "Stop it and remove its data."),
 }
@@ -31,9 +32,11 @@ _LOOK: Final = {
     "status": Entry("status", "status", "Show each component: state, address, pid, memory."),
     "logs": Entry("logs", "logs", "Print or follow the components' logs."),
     "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
+    "diff": Entry("deploy", "diff", "Show how a cluster differs from what is declared."),
     "doctor": Entry("doctor", "doctor", "Say what would stop an `up`, and the remedy."),
 }
 _HELPERS: Final = {
+    "render": Entry("deploy", "render", "Print a profile's objects as plain YAML."),
     "fields": Entry("fields", "fields", "Print which manifest fields are honoured, and why others are not."),
     "completion": Entry("completion", "completion", "Print the completion script of a shell."),
 }

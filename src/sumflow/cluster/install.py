@@ -64,7 +64,7 @@ def prepared(objects: Iterable[Object], release: StrimziRelease, server: Version
     Raises:
         UsageError: the objects are not those of the pinned release.
     """
-    made = [_in_namespace(each, release.namespace) for each in objects]
+    made = in_namespace(objects, release)
     operator = next((each for each in made if Ref.of(each).name == DEPLOYMENT and each["kind"] == "Deployment"), None)
     if operator is None:
         raise UsageError(
@@ -77,6 +77,11 @@ def prepared(objects: Iterable[Object], release: StrimziRelease, server: Version
         told = {"name": VERSION_VARIABLE, "value": f"major={server.major}\nminor={server.minor}"}
         container["env"] = [*(e for e in container.get("env", ()) if e["name"] != VERSION_VARIABLE), told]
     return made
+
+
+def in_namespace(objects: Iterable[Object], release: StrimziRelease) -> list[dict[str, Any]]:
+    """Return the objects in the release's namespace: in their metadata, and in the subjects of all bindings."""
+    return [_in_namespace(each, release.namespace) for each in objects]
 
 
 def needs_version(release: StrimziRelease, server: Version) -> bool:
