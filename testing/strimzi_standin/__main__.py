@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 
 from testing.strimzi_standin import health
@@ -54,7 +55,9 @@ def topic_operator(environ: Mapping[str, str]) -> None:
 def user_operator(environ: Mapping[str, str]) -> None:
     """Run in place of the user operator: it answers its probes, KafkaUsers are not realised."""
     health.serve(int(environ["STANDIN_HEALTH_PORT"]))
-    signal.sigwait([signal.SIGTERM, signal.SIGINT])
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait()
 
 
 ROLES = {"cluster-operator": cluster_operator, "topic-operator": topic_operator, "user-operator": user_operator}
@@ -62,5 +65,4 @@ ROLES = {"cluster-operator": cluster_operator, "topic-operator": topic_operator,
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     ROLES[sys.argv[1]](os.environ)

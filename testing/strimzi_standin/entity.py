@@ -98,7 +98,7 @@ def _container(cluster: Cluster, which: str, port: int, image: str) -> Object:
         "STANDIN_API_VERSION": cluster.kafka["apiVersion"],
         "STANDIN_HEALTH_PORT": str(port),
     }
-    probe = {"initialDelaySeconds": 1, "periodSeconds": 2}
+    probe = {"initialDelaySeconds": 1, "periodSeconds": 2, "timeoutSeconds": 5}
     return {
         "name": f"{which}-operator",
         "image": image,
@@ -106,7 +106,7 @@ def _container(cluster: Cluster, which: str, port: int, image: str) -> Object:
         "args": [f"/opt/strimzi/bin/{which}_operator_run.sh"],
         "env": [{"name": key, "value": value} for key, value in environment.items()],
         "ports": [{"name": port_name, "containerPort": port, "protocol": "TCP"}],
-        "livenessProbe": {"httpGet": {"path": "/healthy", "port": port_name}, **probe},
+        "livenessProbe": {"httpGet": {"path": "/healthy", "port": port_name}, **probe, "periodSeconds": 10},
         "readinessProbe": {"httpGet": {"path": "/ready", "port": port_name}, **probe},
         "volumeMounts": [{"name": "strimzi-tmp", "mountPath": "/tmp"}],  # noqa: S108 - a path in the pod
     }

@@ -46,7 +46,9 @@ GENERATORS = {
         "v1beta2",
         (
             Definition("040-Crd-kafka.yaml", "kafka.Kafka", "v1beta2"),
+            Definition("042-Crd-strimzipodset.yaml", "podset.StrimziPodSet", "v1beta2"),
             Definition("043-Crd-kafkatopic.yaml", "topic.KafkaTopic", "v1alpha1,v1beta1,v1beta2"),
+            Definition("044-Crd-kafkauser.yaml", "user.KafkaUser", "v1alpha1,v1beta1,v1beta2"),
             Definition("04A-Crd-kafkanodepool.yaml", "nodepool.KafkaNodePool", "v1beta2"),
         ),
     ),
@@ -55,7 +57,9 @@ GENERATORS = {
         "v1",
         (
             Definition("040-Crd-kafka.yaml", "kafka.Kafka", "v1"),
+            Definition("042-Crd-strimzipodset.yaml", "podset.StrimziPodSet", "v1"),
             Definition("043-Crd-kafkatopic.yaml", "topic.KafkaTopic", "v1"),
+            Definition("044-Crd-kafkauser.yaml", "user.KafkaUser", "v1"),
             Definition("045-Crd-kafkanodepool.yaml", "nodepool.KafkaNodePool", "v1"),
         ),
     ),

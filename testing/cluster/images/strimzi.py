@@ -11,11 +11,10 @@ from sumflow.local import jars
 from sumflow.settings import CommandSettings
 from testing.cluster.images import archive, linux, packages
 from testing.cluster.images.layer import Layer
+from testing.strimzi_standin.install import RELEASES
 
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "files/kafka"
-RELEASES = {"0.44.0": "3.7.0", "1.2.0": "4.3.1"}
-"""The pinned operators, and the Kafka that each one's profiles declare."""
 MAVEN = "org/apache/kafka/kafka-tools/{0}/kafka-tools-{0}.jar"
 TOOLS = {
     "3.7.0": jars.Jar(
