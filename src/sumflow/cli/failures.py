@@ -12,8 +12,6 @@ import click
 
 from sumflow.errors import SumflowError, UsageError
 
-INTERRUPTED = 130
-
 
 def asks_for(args: Sequence[str], flag: str) -> bool:
     """Tell whether a flag stands among the options: known before parsing, which may itself be what fails."""
@@ -58,12 +56,6 @@ class Reporter:
         self._traced(1)
         self._show(f"unexpected {type(error).__name__}: {error}", "this is a bug in SumFlow", remedy, 1)
         return 1
-
-    def interrupted(self) -> int:
-        """End after Ctrl-C: the terminal shows ^C already, a new line is all that is missing."""
-        if sys.stderr.isatty():
-            click.echo(err=True)
-        return INTERRUPTED
 
     def _show(self, what: str, why: str, remedy: str, code: int) -> None:
         if self._as_json:

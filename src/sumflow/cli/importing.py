@@ -23,7 +23,7 @@ _IMPORT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for; `journals` is the directory of the import journals."""
+    """What was asked for; `journals` is the directory of the import journals, `system` the adder if it was named."""
 
     file: Path
     rejects: Path | None
@@ -31,6 +31,7 @@ class Request:
     import_id: str | None
     give_up_after_s: float
     journals: Path
+    system: str
 
 
 def add_file(request: Request, endpoints: Endpoints, output: Output) -> int:
@@ -41,7 +42,7 @@ def add_file(request: Request, endpoints: Endpoints, output: Output) -> int:
         raise UsageError("--import-id belongs to --file -", remedy="a file's import is resumed by itself")
     identity = FileIdentity.of(request.file)
     _check_rejects(request)
-    with open_journal(request.journals, identity) as journal:
+    with open_journal(request.journals, identity, request.system) as journal:
         return _from_file(request, endpoints, output, journal, identity)
 
 
@@ -79,7 +80,7 @@ def _run(
     size: int | None,
 ) -> importing.Outcome:
     job = importing.Import(source, endpoints, progress, memory, request.rejects, request.give_up_after_s)
-    with drawing.reporter(output, progress, size) as reporter, _resumable(request, output):
+    with _resumable(request, output), drawing.reporter(output, progress, size) as reporter:
         return importing.run(job, reporter)
 
 
@@ -96,7 +97,7 @@ def _resumable(request: Request, output: Output) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        output.note(f"\ninterrupted; {how}")
+        output.note(f"interrupted; {how}")
         raise
     except SumflowError as error:
         error.remedy = f"{error.remedy}; then {how}" if error.remedy else how

@@ -106,7 +106,7 @@ def _guarded(command: Callable[[], object], report: failures.Reporter) -> int:
         _forget_output()
         return 141
     except (click.Abort, KeyboardInterrupt):
-        return report.interrupted()
+        return 130
     except click.ClickException as error:
         return report.misuse(error)
     except SumflowError as error:

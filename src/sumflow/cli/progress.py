@@ -6,10 +6,11 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from sumflow.cli import units
 from sumflow.cli.output import Output, is_terminal
+from sumflow.cli.statusline import StatusLine
 from sumflow.client.importing import ImportReporter
 from sumflow.client.journal import Progress
 
@@ -69,27 +70,36 @@ class Plain:
 
 
 class Drawn:
-    """Redraws one line of a terminal."""
+    """Redraws one line of a terminal.
 
-    def __init__(self, status: Any, first: Progress, size: int | None) -> None:
+    Args:
+        status: the line.
+        first: the progress at the start, so that the rate is this run's own.
+        size: the file's size in bytes, None if it is not known.
+    """
+
+    def __init__(self, status: StatusLine, first: Progress, size: int | None) -> None:
         self._status = status
         self._first = first
         self._size = size
         self._began = time.monotonic()
         self._drawn_at = 0.0
-        self._last = ""
+        self._progress = first
 
     def moved(self, progress: Progress) -> None:
         """Draw where it stands."""
+        self._progress = progress
         now = time.monotonic()
         if now - self._drawn_at >= _DRAW_INTERVAL_S:
             self._drawn_at = now
-            self._last = text(progress, self._first, now - self._began, self._size)
-            self._status.update(self._last)
+            self._status.show(self._text(now))
 
     def waiting(self, reason: str) -> None:
-        """Draw what is waited for, beside where it stands."""
-        self._status.update(f"{self._last}  waiting for {reason}".strip())
+        """Draw what is waited for, before where it stands."""
+        self._status.show(f"waiting for {reason}   {self._text(time.monotonic())}")
+
+    def _text(self, now: float) -> str:
+        return text(self._progress, self._first, now - self._began, self._size)
 
 
 def text(progress: Progress, first: Progress, elapsed_s: float, size: int | None) -> str:
@@ -106,9 +116,7 @@ def reporter(output: Output, first: Progress, size: int | None) -> Iterator[Impo
     if output.as_json:
         yield Silent()
     elif is_terminal(sys.stderr):
-        from rich.console import Console
-
-        with Console(stderr=True, highlight=False).status("connecting") as status:
+        with StatusLine(sys.stderr) as status:
             yield Drawn(status, first, size)
     else:
         yield Plain(output.note, first, size)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from sumflow.cli import units
 from sumflow.cli.output import Output, is_terminal
+from sumflow.cli.statusline import StatusLine
 from sumflow.steps import Reporter
 
 _REMIND_EVERY_S: Final = 5.0
@@ -42,19 +43,29 @@ class Plain:
 
 
 class Live(Plain):
-    """Shows the running step in a line of its own below the finished ones."""
+    """Shows the running step in a line of its own below the finished ones.
 
-    def __init__(self, output: Output, status: Any) -> None:
+    Args:
+        output: where finished steps go.
+        status: the line that is redrawn.
+    """
+
+    def __init__(self, output: Output, status: StatusLine) -> None:
         super().__init__(output)
         self._status = status
 
     def started(self, step: str) -> None:
         """Show the step."""
-        self._status.update(step)
+        self._status.show(step)
 
     def waiting(self, step: str, reason: str, elapsed_s: float) -> None:
         """Show why it waits."""
-        self._status.update(f"{step}  {elapsed_s:.1f} s  {reason}")
+        self._status.show(f"{step}  {elapsed_s:.1f} s  {reason}")
+
+    def done(self, step: str, evidence: str, elapsed_s: float) -> None:
+        """Write the finished step above the line."""
+        with self._status.away():
+            super().done(step, evidence, elapsed_s)
 
 
 class Silent(Plain):
@@ -76,9 +87,7 @@ def reporter(output: Output) -> Iterator[Reporter]:
     if output.as_json:
         yield Silent(output)
     elif is_terminal(sys.stdout):
-        from rich.console import Console
-
-        with Console(highlight=False, markup=False).status("starting") as status:
+        with StatusLine(sys.stdout) as status:
             yield Live(output, status)
     else:
         yield Plain(output)

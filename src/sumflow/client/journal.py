@@ -151,9 +151,19 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def open_journal(directory: Path, identity: FileIdentity) -> Iterator[Journal]:
-    """Open the journal of a file, alone: raise SumflowError if another process imports the same file now."""
-    key = hashlib.sha256(identity.path.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+def open_journal(directory: Path, identity: FileIdentity, system: str = "") -> Iterator[Journal]:
+    """Open the journal of a file, alone.
+
+    Args:
+        directory: where journals are.
+        identity: the file.
+        system: what tells apart the systems whose imports are kept in this directory; one file goes to each by itself.
+
+    Raises:
+        SumflowError: another process imports the same file now, or no journal can be kept.
+    """
+    named = f"{system}\n{identity.path}".encode("utf-8", "surrogateescape")
+    key = hashlib.sha256(named).hexdigest()[:32]
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / f"{key}.lock").open("ab")
