@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import psycopg
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from sumflow.settings import Address, TotalizerSettings
@@ -42,6 +43,7 @@ class Bench:
         self.settings = settings
         self.database = database
         self.producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "linger.ms": 5})
+        self.admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
         database.execute("LISTEN totals")
 
     def close(self) -> None:
