@@ -37,9 +37,9 @@ def await_ready(name: str, ready: Callable[[], steps.Readiness], within_s: float
 
 
 @contextmanager
-def postgres_server(directory: Path) -> Iterator[postgresql.Server]:
+def postgres_server(directory: Path, database: str = "postgres") -> Iterator[postgresql.Server]:
     """Run a PostgreSQL server of the caller's own; its user is a superuser."""
-    server = postgresql.Server(directory / "data", free_port(), "tester", secrets.token_urlsafe(12), "postgres")
+    server = postgresql.Server(directory / "data", free_port(), "tester", secrets.token_urlsafe(12), database)
     postgresql.initialise(server)
     running = process.start(process.Command(postgresql.command(server), directory / "postgres.log"))
     try:

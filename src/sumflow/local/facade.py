@@ -106,9 +106,8 @@ def down(data_dir: Path, tell: Callable[[str], None] = lambda names: None) -> bo
     if pid is not None:
         tell("the supervisor and its components")
         _end(psutil.Process(pid))
-    left = orphans.find(home, record)
-    orphans.stop(left, tell)
-    return pid is not None or bool(left)
+    left = orphans.stop_all(home, record, tell)
+    return pid is not None or left
 
 
 def status_of(data_dir: Path) -> SystemStatus:

@@ -117,7 +117,7 @@ def _obtain(client: httpx.Client, repositories: tuple[str, ...], home: Path, jar
 def _download(client: httpx.Client, repositories: tuple[str, ...], jar: Jar, part: Path) -> None:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type((httpx.HTTPError, _DigestError)),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=10),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
         reraise=True,
     )

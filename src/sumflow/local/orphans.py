@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import psutil
 
+from sumflow.errors import SumflowError
 from sumflow.local import process
 from sumflow.local.datadir import DataDir
 from sumflow.local.plan import STAGES, STOP_GRACE_S
 from sumflow.local.state import SystemState
+
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,19 @@ def find(home: DataDir, state: SystemState | None) -> list[Orphan]:
         if recorded is not None:
             found[recorded.pid] = Orphan(component.name, component.stage, recorded)
     return list(found.values())
+
+
+def stop_all(home: DataDir, state: SystemState | None, tell: Callable[[str], None]) -> bool:
+    """Find and stop until nothing is left, children that outlive their parents included; False if there was nothing."""
+    for attempt in range(_ATTEMPTS):
+        found = find(home, state)
+        if not found:
+            return attempt > 0
+        stop(found, tell)
+    left = ", ".join(f"{orphan.name} (pid {orphan.process.pid})" for orphan in find(home, state))
+    if left:
+        raise SumflowError(f"these processes do not end: {left}", remedy="look at them with `ps`; a disk may hang")
+    return True
 
 
 def stop(orphans: list[Orphan], tell: Callable[[str], None]) -> None:

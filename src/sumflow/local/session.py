@@ -161,7 +161,7 @@ def _stop_leftovers(home: DataDir) -> None:
     except SumflowError as error:
         log.warning("%s", error)
         left = None
-    orphans.stop(orphans.find(home, left), lambda names: log.info("stopping what was left running: %s", names))
+    orphans.stop_all(home, left, lambda names: log.info("stopping what was left running: %s", names))
 
 
 def _log_to(home: DataDir) -> None:

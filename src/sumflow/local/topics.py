@@ -76,7 +76,10 @@ def _apply_once(admin: AdminClient, wanted: list[Topic]) -> None:
 def topics_ready(admin: AdminClient, declared: Iterable[Topic]) -> steps.Readiness:
     """Look whether every partition has a leader and all its replicas in sync."""
     wanted = list(declared)
-    metadata = admin.list_topics(timeout=5).topics
+    try:
+        metadata = admin.list_topics(timeout=5).topics
+    except KafkaException as error:
+        return steps.NotYet(f"the brokers do not answer: {error.args[0].str()}")
     for topic in wanted:
         partitions = metadata[topic.name].partitions if topic.name in metadata else {}
         complete = [p for p in partitions.values() if p.leader >= 0 and len(p.isrs) == topic.replicas]

@@ -1,0 +1,1 @@
+"""The one-machine runtime: its decisions as values, its edges on real processes."""

@@ -1,0 +1,184 @@
+"""The supervisor's decisions, on histories that include crashes; the clock is a number."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sumflow.local.lifecycle import (
+    LAST_BACKOFF_S,
+    STABLE_AFTER_S,
+    Action,
+    Event,
+    Exited,
+    Life,
+    LivenessSeen,
+    Phase,
+    ReadinessSeen,
+    Rules,
+    StartRequested,
+    StopRequested,
+    Tick,
+    backoff_s,
+    decide,
+    wake_at,
+)
+
+RULES = Rules(ready_period_s=5, ready_failures=3, live_period_s=10, live_failures=3, start_limit_s=60, stop_grace_s=3)
+
+
+def told(*history: tuple[float, Event], life: Life = Life()) -> tuple[Life, list[Action]]:  # noqa: B008 -- frozen
+    """Feed a history; return where it ends and every action on the way."""
+    actions: list[Action] = []
+    for now, event in history:
+        life, more = decide(life, RULES, event, now)
+        actions += more
+    return life, actions
+
+
+def ready(now: float = 1.0) -> Life:
+    """Return a life that is ready since `now`."""
+    return told((0.0, StartRequested()), (now, ReadinessSeen(1, None)))[0]
+
+
+def test_a_start_spawns_and_asks_at_once() -> None:
+    """A start spawns one process, whose readiness is asked without waiting for a period."""
+    life, actions = told((0.0, StartRequested()), (0.0, Tick()))
+    assert actions == [Action.SPAWN, Action.ASK_READINESS]
+    assert life.phase is Phase.STARTING
+
+
+def test_a_second_start_spawns_nothing() -> None:
+    """Starting what runs changes nothing."""
+    assert told((2.0, StartRequested()), life=ready()) == (ready(), [])
+
+
+def test_ready_when_the_check_passes() -> None:
+    """The first good answer makes it ready; the next question comes after the declared period."""
+    life = ready(now=1.0)
+    assert (life.phase, life.ask_ready_at, life.ready_once) == (Phase.READY, 6.0, True)
+
+
+def test_a_crash_is_answered_by_a_restart_after_a_pause() -> None:
+    """A process that died is started again when its backoff is over, and not before."""
+    died, actions = told((2.0, Exited(1, "was ended by SIGKILL")), life=ready())
+    assert (died.phase, actions) == (Phase.BACKOFF, [])
+    assert told((2.1, Tick()), life=died)[1] == []
+    again, actions = told((2.3, Tick()), life=died)
+    assert actions[0] is Action.SPAWN
+    assert (again.phase, again.restarts, again.run, again.last_exit) == (Phase.STARTING, 1, 2, "was ended by SIGKILL")
+
+
+def test_the_backoff_grows_and_ends() -> None:
+    """The pause doubles from crash to crash up to its limit, and never overflows."""
+    pauses = [backoff_s(crashes) for crashes in range(1, 12)]
+    assert pauses[:4] == [0.2, 0.4, 0.8, 1.6]
+    assert pauses == sorted(pauses)
+    assert backoff_s(10_000) == LAST_BACKOFF_S
+
+
+def test_a_stable_life_forgets_its_crashes() -> None:
+    """After living long enough, the next crash is the first of a row again; a quick one is the next of the row."""
+    life = told((0.0, StartRequested()))[0]
+    for run in range(1, 5):
+        life = told((run * 10.0, Exited(run, "ended")), (run * 10.0 + 9, Tick()), life=life)[0]
+    assert life.crashes == 4
+    old = told((life.started_at + STABLE_AFTER_S, Exited(life.run, "ended")), life=life)[0]
+    assert old.crashes == 1
+
+
+def test_answers_about_an_earlier_process_are_ignored() -> None:
+    """An exit or an answer that belongs to a process before this one changes nothing."""
+    second = told((2.0, Exited(1, "ended")), (3.0, Tick()), life=ready())[0]
+    late = ((4.0, Exited(1, "ended")), (4.0, ReadinessSeen(1, None)), (4.0, LivenessSeen(1, "dead")))
+    assert told(*late, life=second) == (second, [])
+
+
+def test_unready_after_as_many_failures_as_declared() -> None:
+    """One failed readiness check is nothing, three in a row are; one good answer makes it ready again. No restart."""
+    fail = ReadinessSeen(1, "no answer")
+    once = told((6.0, fail), life=ready())[0]
+    thrice, actions = told((7.0, fail), (8.0, fail), life=once)
+    assert (once.phase, thrice.phase, actions) == (Phase.READY, Phase.UNREADY, [])
+    assert told((9.0, ReadinessSeen(1, None)), life=thrice)[0].phase is Phase.READY
+
+
+def test_killed_when_it_is_not_live() -> None:
+    """Three failed liveness checks in a row kill it; a good one in between starts the count anew."""
+    fail, fine = LivenessSeen(1, "hangs"), LivenessSeen(1, None)
+    assert told((10.0, fail), (20.0, fail), (30.0, fine), (40.0, fail), (50.0, fail), life=ready())[1] == []
+    assert told((10.0, fail), (20.0, fail), (30.0, fail), life=ready())[1] == [Action.KILL]
+
+
+def test_killed_when_it_never_becomes_ready() -> None:
+    """A start that takes longer than its limit is ended by force; its exit leads to another try."""
+    life = told((0.0, StartRequested()), (30.0, ReadinessSeen(1, "no answer")))[0]
+    late, actions = told((60.0, Tick()), life=life)
+    assert actions == [Action.KILL]
+    assert told((60.1, Exited(1, "was ended by SIGKILL")), life=late)[0].phase is Phase.BACKOFF
+
+
+def test_a_stop_is_polite_then_forceful() -> None:
+    """A stop asks first, uses force when the grace is over, and ends with the process; no restart follows."""
+    stopping, asked = told((10.0, StopRequested()), life=ready())
+    assert asked == [Action.STOP]
+    assert told((12.9, Tick()), life=stopping)[1] == []
+    late, forced = told((13.0, Tick()), life=stopping)
+    assert forced == [Action.KILL]
+    ended, actions = told((13.1, Exited(1, "was ended by SIGKILL")), (99.0, Tick()), life=late)
+    assert (ended.phase, actions, wake_at(ended)) == (Phase.STOPPED, [], None)
+
+
+def test_a_stop_during_the_backoff_starts_nothing() -> None:
+    """What waits for its restart is stopped at once."""
+    died = told((2.0, Exited(1, "ended")), life=ready())[0]
+    assert told((2.1, StopRequested()), (9.0, Tick()), life=died)[1] == []
+
+
+def test_the_second_stop_does_not_prolong_the_first() -> None:
+    """A stop that is repeated neither asks again nor moves the moment of force."""
+    stopping = told((10.0, StopRequested()), life=ready())[0]
+    assert told((12.0, StopRequested()), life=stopping) == (stopping, [])
+
+
+EVENTS = st.one_of(
+    st.just(StartRequested()),
+    st.just(StopRequested()),
+    st.just(Tick()),
+    st.builds(Exited, st.integers(1, 4), st.just("ended")),
+    st.builds(ReadinessSeen, st.integers(1, 4), st.sampled_from([None, "no"])),
+    st.builds(LivenessSeen, st.integers(1, 4), st.sampled_from([None, "no"])),
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), EVENTS), max_size=60))
+def test_never_two_processes_at_once(history: list[tuple[float, Event]]) -> None:
+    """Whatever happens in whatever order, a process is spawned only after the one before has ended."""
+    life, now, alive = Life(), 0.0, False
+    for pause, event in history:
+        now += pause
+        ended = isinstance(event, Exited) and event.run == life.run and alive
+        life, actions = decide(life, RULES, event, now)
+        alive = alive and not ended
+        if Action.SPAWN in actions:
+            assert not alive, "two processes"
+            alive = True
+        if life.phase in (Phase.BACKOFF, Phase.STOPPED, Phase.WAITING):
+            assert not alive, f"{life.phase} with a living process"
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_nothing_waits_for_nothing(phase: Phase) -> None:
+    """Only what has ended for good, or never began, sleeps without an alarm; all else has a time at which it acts."""
+    reached = {
+        Phase.WAITING: Life(),
+        Phase.STARTING: told((0.0, StartRequested()))[0],
+        Phase.READY: ready(),
+        Phase.UNREADY: told(*[(6.0, ReadinessSeen(1, "no"))] * 3, life=ready())[0],
+        Phase.BACKOFF: told((2.0, Exited(1, "ended")), life=ready())[0],
+        Phase.STOPPING: told((2.0, StopRequested()), life=ready())[0],
+        Phase.STOPPED: told((2.0, StopRequested()), (3.0, Exited(1, "ended")), life=ready())[0],
+    }[phase]
+    assert reached.phase is phase
+    assert (wake_at(reached) is None) == (phase in (Phase.WAITING, Phase.STOPPED))
