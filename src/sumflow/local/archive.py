@@ -21,6 +21,7 @@ from sumflow import steps
 from sumflow.errors import SumflowError
 from sumflow.local import jvm, kafka, process
 from sumflow.local.checks import Check, PortOpen, ZooKeeperServes, problem_of
+from sumflow.local.datadir import one_at_a_time
 from sumflow.settings import child_environment
 from sumflow.topology.model import KafkaCluster
 
@@ -40,11 +41,16 @@ def ensure(cache: Path, machine: jvm.Jvm, cluster: KafkaCluster) -> jvm.Jvm:
     """Return the machine with its archive, making it if there is none; raise SumflowError if that fails."""
     target = path(cache, machine, cluster)
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="trial-") as directory:
-            lists = _run_trial(Path(directory), machine, cluster)
-            _dump(machine, lists, target, Path(directory))
+        with one_at_a_time(target.parent):
+            if not target.exists():
+                _make(target, machine, cluster)
     return replace(machine, archive=target)
+
+
+def _make(target: Path, machine: jvm.Jvm, cluster: KafkaCluster) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="trial-") as directory:
+        lists = _run_trial(Path(directory), machine, cluster)
+        _dump(machine, lists, target, Path(directory))
 
 
 def _run_trial(directory: Path, machine: jvm.Jvm, cluster: KafkaCluster) -> list[Path]:

@@ -150,8 +150,20 @@ class DataDir:
 
 
 @contextmanager
-def clear_disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals below a directory into errors with a remedy."""
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Let only one process of this machine work in a directory; the others wait for it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def clear_disk_errors(path: Path, option: str = "--data-dir") -> Iterator[None]:
+    """Turn the operating system's refusals below a directory into errors; `option` is what names another one."""
     try:
         yield
     except OSError as error:
@@ -159,7 +171,7 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
         raise SumflowError(
             f"{error.filename or path}: {error.strerror}",
             why="the disk is full" if full else "",
-            remedy="free some space" if full else "choose a directory you can write to with --data-dir",
+            remedy="free some space" if full else f"choose a directory you can write to with {option}",
         ) from error
 
 

@@ -17,6 +17,7 @@ import tenacity
 
 from sumflow.errors import SumflowError, UsageError
 from sumflow.local import mirrors
+from sumflow.local.datadir import one_at_a_time
 
 LOCKS: Final = Path(__file__).parent / "locks"
 _AT_ONCE: Final = 6
@@ -87,18 +88,20 @@ def missing(cache: Path, lock: Lock) -> tuple[Jar, ...]:
 
 def ensure(cache: Path, lock: Lock, progress: Progress | None = None) -> tuple[Path, ...]:
     """Return the classpath, downloading what is not there; raise SumflowError if that is impossible."""
-    absent = missing(cache, lock)
-    if absent:
-        home = directory(cache, lock)
-        home.mkdir(parents=True, exist_ok=True)
-        have = lock.size - sum(jar.size for jar in absent)
-        repositories = mirrors.repositories()
-        with httpx.Client(follow_redirects=True, timeout=30.0) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
-            for size in pool.map(lambda jar: _obtain(client, repositories, home, jar), absent):
-                have += size
-                if progress:
-                    progress(have, lock.size)
+    if missing(cache, lock):
+        with one_at_a_time(directory(cache, lock)):
+            _obtain_all(missing(cache, lock), directory(cache, lock), lock.size, progress)
     return paths(cache, lock)
+
+
+def _obtain_all(absent: tuple[Jar, ...], home: Path, size: int, progress: Progress | None) -> None:
+    have = size - sum(jar.size for jar in absent)
+    repositories = mirrors.repositories()
+    with httpx.Client(follow_redirects=True, timeout=30.0) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
+        for more in pool.map(lambda jar: _obtain(client, repositories, home, jar), absent):
+            have += more
+            if progress:
+                progress(have, size)
 
 
 def _obtain(client: httpx.Client, repositories: tuple[str, ...], home: Path, jar: Jar) -> int:

@@ -116,7 +116,7 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
     its_ports = ports.assign(topology, base)
     preflight.require_free(its_ports)
     programs = bringup.Programs(load(CommandSettings), topology.kafka, options.cache_dir, reporter)
-    with clear_disk_errors(options.cache_dir):
+    with clear_disk_errors(options.cache_dir, "SUMFLOW_CACHE_DIR"):
         steps.run([programs.step()], reporter)
     assert programs.jvm is not None  # noqa: S101 -- the step has just been carried out
     secrets = credentials.ensure(home.path / "secrets", topology.secrets)
