@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumflow.topology import quantities
@@ -47,6 +47,7 @@ def test_cpu_is_whole_millicores(text: str) -> None:
         quantities.millicores(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**60))
 def test_bytes_survive(size: int) -> None:
     """A size in bytes, or in Ki, is read without rounding, however large."""

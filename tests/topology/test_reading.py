@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumflow.errors import ManifestError
-from sumflow.topology.reading import MAX_DEPTH, Field, read_file, read_text
+from sumflow.topology.reading import AMBIGUOUS, MAX_DEPTH, Field, read_file, read_text
 
 
 def test_every_field_knows_its_line() -> None:
@@ -41,7 +42,12 @@ def test_every_field_knows_its_line() -> None:
         ("a: .inf\n", 1, "`.inf` is a number to some"),
         ("a: !!binary aGk=\n", 1, "not used in manifests"),
         ("a: !own x\n", 1, "cannot be read"),
-        ("a:\n  <<: {b: 1}\n", 2, "a key must be plain text"),
+        ("a:\n  <<: {b: 1}\n", 2, "a key must be text"),
+        ("a: 1\non: 2\n", 2, "a key must be text"),
+        ("a: 1\ny: 2\n", 2, "`y` is a boolean to some"),
+        ("true: 1\n", 1, "a key must be text"),
+        ("? [a]\n: 1\n", 1, "a key must be text"),
+        ("a: 1\n7: 2\n", 2, "a key must be text"),
         ("a: [1\nb: 2\n", 2, "not valid YAML"),
         ("a: 1\n\tb: 2\n", 2, "not valid YAML"),
         ("a: \x00\n", 1, "not valid YAML"),
@@ -70,15 +76,18 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         assert caught.value.file.endswith(name)
 
 
-_SCALARS = (
-    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.text(st.characters(codec="utf-8"), max_size=9)
-)
-_VALUES = st.recursive(
-    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-)
+def _is_clear(text: str) -> bool:
+    """Leave out what the library writes without quotes and the reader refuses for good reasons."""
+    return text.lower() not in AMBIGUOUS and not re.fullmatch(r"[-+]?\d+\.?\d*[eE][-+]?\d+", text)
 
 
-@given(st.dictionaries(st.text(max_size=5), _VALUES, max_size=4))
+_TEXTS = st.text(st.characters(codec="utf-8"), max_size=9).filter(_is_clear)
+_SCALARS = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | _TEXTS
+_VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3))
+
+
+@settings(deadline=None)
+@given(st.dictionaries(_TEXTS, _VALUES, max_size=4))
 def test_what_is_written_is_what_is_read(value: dict[str, object]) -> None:
     """Any value that a YAML library writes is read back as it was, in block and in flow style."""
     for flow in (False, True):

@@ -146,8 +146,9 @@ class _Reader:
         found: dict[str, Field] = {}
         for key_node, value_node in node.value:
             key = key_node.value
-            if not isinstance(key, str) or key_node.tag == "tag:yaml.org,2002:merge":
-                raise self.refuse_at(key_node.start_mark, "a key must be plain text")
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
+                raise self.refuse_at(key_node.start_mark, "a key must be text", remedy="put it in quotes")
+            self._must_be_plain_to_all(key_node)
             if key in found:
                 raise self.refuse_at(key_node.start_mark, f"`{key}` is said twice", remedy="remove one of the two")
             child = self.field(value_node, depth + 1)
@@ -157,7 +158,7 @@ class _Reader:
         return found
 
     def _scalar(self, node: yaml.Node) -> Scalar:
-        if isinstance(node, yaml.ScalarNode) and node.style is None:
+        if isinstance(node, yaml.ScalarNode):
             self._must_be_plain_to_all(node)
         if node.tag == "tag:yaml.org,2002:timestamp":
             return str(node.value)
@@ -169,6 +170,8 @@ class _Reader:
     def _must_be_plain_to_all(self, node: yaml.ScalarNode) -> None:
         """Refuse a value without quotes that another YAML parser would read as another type."""
         text = node.value
+        if node.style is not None:
+            return
         if text.lower() in AMBIGUOUS:
             remedy = f'write true or false, or "{text}" in quotes'
             raise self.refuse_at(node.start_mark, f"`{text}` is a boolean to some and text to others", remedy=remedy)
