@@ -6,7 +6,7 @@ SUMFLOW := $(VENV)/bin/sumflow
 PIP := $(VENV)/bin/pip --disable-pip-version-check --quiet
 UV := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help up down test test-quick lint format lock proto hooks clean
+.PHONY: help up down cluster cluster-down test-cluster test test-quick lint format lock proto hooks clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -34,11 +34,21 @@ up: $(VENV)/installed ## run SumFlow on this machine, add the sample, print the 
 down: ## stop it
 	$(SUMFLOW) down
 
+cluster: $(VENV)/installed-dev ## a three-node Kubernetes on this machine with our images in it (root; testing/cluster/README.md)
+	testing/cluster/up.sh
+	testing/cluster/project-images.sh
+
+cluster-down: ## take it down
+	testing/cluster/down.sh
+
+test-cluster: cluster ## the tests that need it
+	$(VENV)/bin/pytest -m cluster tests/cluster
+
 test: lint ## every check and every test
 	$(VENV)/bin/pytest
 
 test-quick: $(VENV)/installed-dev ## all tests but those that start three brokers or kill processes
-	$(VENV)/bin/pytest -m "not slow"
+	$(VENV)/bin/pytest -m "not slow and not cluster"
 
 lint: $(VENV)/installed-dev ## format, lint, types
 	$(VENV)/bin/ruff format --check

@@ -1,17 +1,22 @@
 #!/bin/bash
 # Brings the cluster up: builds what is missing, control plane as processes of this machine, three nodes in namespaces of their own.
-# Needs root and cgroup v1; ends when all nodes and CoreDNS are Ready and prints where the kubeconfig is.
+# Needs root and cgroup v1; ends when all nodes and CoreDNS are Ready and prints where the kubeconfig is. May be run again.
+# shellcheck disable=SC2016  # the PATH of the shell that reads the export line
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/env.sh"
 need_root
 [ -d /sys/fs/cgroup/memory ] || fail "this machine has no cgroup v1 hierarchies in /sys/fs/cgroup"
-[ ! -s "$RUN/pids" ] || fail "already up? ($RUN/pids is there; run down.sh first)"
+kube() { kubectl --kubeconfig "$ADMIN_KUBECONFIG" "$@"; }
+exports() { printf 'export KUBECONFIG=%q PATH=%q:$PATH\n' "$ADMIN_KUBECONFIG" "$BIN"; }
+if [ -s "$RUN/pids" ]; then
+  kube get --raw /readyz >/dev/null 2>&1 || fail "half up ($RUN/pids is there, the API server does not answer): run down.sh first"
+  step "up already"; exports; exit 0
+fi
 ! ip link show $BRIDGE >/dev/null 2>&1 || fail "$BRIDGE exists: another SUMFLOW_CLUSTER_HOME has its cluster up, or run down.sh to clean up"
 mkdir -p "$RUN" "$LOGS" "$STATE"
 "$HERE/build.sh"
 "$HERE/gen-certs.sh"; step "certificates"
 
-kube() { kubectl --kubeconfig "$ADMIN_KUBECONFIG" "$@"; }
 wait_for() { # seconds command...
   local end=$((SECONDS + $1)) seconds=$1; shift
   until "$@" >/dev/null 2>&1; do
@@ -76,5 +81,4 @@ done; step "3 nodes registered"
 kube wait --for=condition=Ready node --all --timeout=120s >/dev/null; step "3 nodes Ready"
 kube -n kube-system rollout status deploy/coredns --timeout=180s >/dev/null; step "CoreDNS Ready"
 kube get nodes -o wide
-# shellcheck disable=SC2016
-printf 'export KUBECONFIG=%q PATH=%q:$PATH\n' "$ADMIN_KUBECONFIG" "$BIN"
+exports
