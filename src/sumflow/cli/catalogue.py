@@ -30,6 +30,7 @@ _NUMBERS: Final = {
 }
 _LOOK: Final = {
     "status": Entry("status", "status", "Show each component: state, address, pid, memory."),
+    "secrets": Entry("secrets", "secrets", "Give a cluster's databases other passwords."),
     "logs": Entry("logs", "logs", "Print or follow the components' logs."),
     "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
     "diff": Entry("deploy", "diff", "Show how a cluster differs from what is declared."),

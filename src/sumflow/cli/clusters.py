@@ -45,24 +45,30 @@ def context_option(command: Command) -> Command:
 
 
 def place_options(command: Command) -> Command:
-    """Give a command --on and --context; it takes `place`."""
+    """Give a command --on and --context; `place` returns what they say."""
     command = click.option(
         "--context",
         metavar="NAME",
         expose_value=False,
-        is_eager=True,
         callback=_keep,
-        help="That kubeconfig context; implies --on kubernetes.",
+        help="The cluster of that kubeconfig context; implies --on kubernetes.",
     )(command)
     return click.option(
         "--on",
-        "place",
         type=click.Choice(["machine", "kubernetes"]),
         default="machine",
         show_default=True,
-        callback=_as_place,
-        help="Where the system is: on this machine, or on a cluster.",
+        expose_value=False,
+        callback=_keep,
+        help="Where the system is: on this machine or on a cluster.",
     )(command)
+
+
+def place() -> Place:
+    """Return where the running command was told that the system is."""
+    said = click.get_current_context().meta
+    context = said.get("sumflow.context")
+    return Place(kubernetes=said.get("sumflow.on") == "kubernetes" or context is not None, context=context)
 
 
 def declared_options(command: Command) -> Command:
@@ -102,9 +108,4 @@ def options(profile: str, manifests: Path | None, strimzi_manifest: Path | None,
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    context.meta["sumflow.context"] = value
-
-
-def _as_place(context: click.Context, parameter: click.Parameter, value: str) -> Place:
-    name = context.meta.get("sumflow.context")
-    return Place(kubernetes=value == "kubernetes" or name is not None, context=name)
+    context.meta[f"sumflow.{parameter.name}"] = value

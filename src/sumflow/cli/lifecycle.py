@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sumflow.cli import units
+from sumflow.cli import clusters, remote, units
 from sumflow.cli.output import Output, common_options, data_dir_option, examples
 from sumflow.client.endpoints import ADDER, TOTALIZER
 from sumflow.errors import UsageError
@@ -142,15 +142,27 @@ def down(data_dir: Path, output: Output) -> int:
     return 0
 
 
-@click.command(epilog=examples("sumflow destroy", "sumflow destroy --yes --data-dir /srv/b"))
+@click.command(
+    epilog=examples(
+        "sumflow destroy",
+        "sumflow destroy --yes --data-dir /srv/b",
+        "sumflow destroy --on kubernetes                the volumes stay",
+        "sumflow destroy --on kubernetes --delete-data",
+    )
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--delete-data", is_flag=True, help="On a cluster: volumes and passwords too, for good.")
+@clusters.place_options
 @data_dir_option
 @common_options
-def destroy(yes: bool, data_dir: Path, output: Output) -> int:
+def destroy(yes: bool, delete_data: bool, data_dir: Path, output: Output) -> int:
     """Stop the system and remove its data: databases, topics, secrets and logs, for good.
 
-    A directory that SumFlow did not make is never touched. Exit code 1 says that the answer was no.
+    A directory that SumFlow did not make is never touched. On a cluster only what `deploy` created is removed, and
+    the data stays unless --delete-data is said. Exit code 1 says that the answer was no.
     """
+    if clusters.place().kubernetes:
+        return remote.destroy(clusters.place(), output, yes=yes, delete_data=delete_data)
     from sumflow.local import facade
 
     if not yes and not _confirmed(data_dir):

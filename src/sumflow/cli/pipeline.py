@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sumflow.cli import clusters
 from sumflow.client.endpoints import ADDER, TOTALIZER, Endpoints
 from sumflow.errors import UsageError
 from sumflow.settings import Address
@@ -16,7 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def pipeline_options(command: Command) -> Command:
-    """Give a command --adder and --totalizer; it takes `adder` and `totalizer`, which may be None."""
+    """Give a command --adder, --totalizer and --on; it takes `adder` and `totalizer`, which may be None."""
+    command = clusters.place_options(command)
     command = click.option("--totalizer", metavar="URL", help="The totalizer, if not this machine's own system.")(
         command
     )
@@ -24,13 +26,23 @@ def pipeline_options(command: Command) -> Command:
 
 
 def find(data_dir: Path, adder: str | None, totalizer: str | None) -> Endpoints:
-    """Return the doors that were named, or those of the system that runs from a data directory."""
+    """Return the doors that were named, or those of the system on the cluster or in the data directory."""
     if adder and totalizer:
         return Endpoints(_address(adder), _url(totalizer))
+    if clusters.place().kubernetes:
+        return _forwarded(adder, totalizer)
     from sumflow.local import facade
 
     known = facade.addresses(data_dir)
     return Endpoints(_address(adder or known[ADDER]), _url(totalizer or known[TOTALIZER]))
+
+
+def _forwarded(adder: str | None, totalizer: str | None) -> Endpoints:
+    """Forward a cluster's doors to this machine for as long as the command runs."""
+    from sumflow.cluster.target import endpoints
+
+    doors = click.get_current_context().with_resource(endpoints(clusters.place().connect()))
+    return Endpoints(_address(adder) if adder else doors.adder, _url(totalizer) if totalizer else doors.totalizer_url)
 
 
 def _address(text: str) -> Address:

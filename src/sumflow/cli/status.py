@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sumflow.cli import units
+from sumflow.cli import clusters, remote, units
 from sumflow.cli.output import Output, common_options, data_dir_option, examples
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ _HEADINGS: Final = ("COMPONENT", "WHAT", "STATE", "ADDRESS", "PID", "UPTIME", "M
 _RIGHT: Final = frozenset({4, 5, 6, 7})
 
 
-@click.command(epilog=examples("sumflow status", "sumflow status --json | jq .healthy"))
+@click.command(
+    epilog=examples("sumflow status", "sumflow status --on kubernetes", "sumflow status --json | jq .healthy")
+)
+@clusters.place_options
 @data_dir_option
 @common_options
 def status(data_dir: Path, output: Output) -> int:
@@ -26,6 +29,8 @@ def status(data_dir: Path, output: Output) -> int:
 
     Every component is asked now. Exit code 0 says that all are healthy, 1 that one is not, 3 that nothing runs.
     """
+    if clusters.place().kubernetes:
+        return remote.status(clusters.place(), output)
     import msgspec
 
     from sumflow.local import facade

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from sumflow.cli import clusters, remote
 from sumflow.cli.output import Output, common_options, data_dir_option, examples
+
+if TYPE_CHECKING:
+    from sumflow.verify.target import Target
 
 
 @click.command(
-    epilog=examples("sumflow verify", "sumflow verify --json | jq '.checks[] | select(.result != \"passed\")'")
+    epilog=examples(
+        "sumflow verify",
+        "sumflow verify --on kubernetes",
+        "sumflow verify --json | jq '.checks[] | select(.result != \"passed\")'",
+    )
 )
 @click.option(
     "--manifests",
@@ -18,6 +28,7 @@ from sumflow.cli.output import Output, common_options, data_dir_option, examples
     metavar="DIR",
     help="The directory k8s that the system was started from, if not the installed one.",
 )
+@clusters.place_options
 @data_dir_option
 @common_options
 def verify(manifests: Path | None, data_dir: Path, output: Output) -> int:
@@ -27,17 +38,26 @@ def verify(manifests: Path | None, data_dir: Path, output: Output) -> int:
     message and a sum are sent; neither changes the total. Exit code 1 says that a check failed.
     """
     from sumflow.cli import checklist
-    from sumflow.verify import infrastructure, on_machine, pipeline
+    from sumflow.verify import infrastructure, pipeline
     from sumflow.verify.check import Result, run_all
 
-    target = on_machine.target(data_dir, manifests)
     results: list[Result] = []
-    for result in run_all([*infrastructure.checks(target), *pipeline.checks(target)]):
-        if not results or results[-1].check.category != result.check.category:
-            output.line(result.check.category)
-        results.append(result)
-        for line in checklist.lines(result, output.mark):
-            output.line(line)
-    output.line(f"\nprofile {target.topology.profile}: {checklist.summary(results)}")
-    output.document(checklist.document(results, target.topology.profile))
+    with _target(manifests, data_dir) as target:
+        for result in run_all([*infrastructure.checks(target), *pipeline.checks(target)]):
+            if not results or results[-1].check.category != result.check.category:
+                output.line(result.check.category)
+            results.append(result)
+            for line in checklist.lines(result, output.mark):
+                output.line(line)
+        profile = target.topology.profile
+    output.line(f"\nprofile {profile}: {checklist.summary(results)}")
+    output.document(checklist.document(results, profile))
     return 0 if checklist.passed(results) else 1
+
+
+def _target(manifests: Path | None, data_dir: Path) -> AbstractContextManager[Target]:
+    if clusters.place().kubernetes:
+        return remote.target(clusters.place(), manifests)
+    from sumflow.verify import on_machine
+
+    return nullcontext(on_machine.target(data_dir, manifests))

@@ -58,7 +58,8 @@ class Applier:
         # The server itself says what would change: defaults, admission, other managers' fields are all in its answer.
         would = self.cluster.apply(wanted, dry_run=True, force=self.force)
         changed = changes(live, would)
-        if not changed and is_ours(live):
+        if not changed and (self.dry_run or is_ours(live)):
+            # Only what somebody else applied with the very same values is applied once more, to be ours from then on.
             return Applied(ref, "unchanged")
         if not self.dry_run:
             self.cluster.apply(wanted, force=self.force)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from sumflow import topology
-from sumflow.cluster import facts, fetch, install, observe, preflight, restore, settle, stages
+from sumflow.cluster import deployed, facts, fetch, install, observe, preflight, restore, settle, stages
 from sumflow.cluster.apply import Applied, Applier
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.objects import Object, Ref
@@ -19,8 +19,6 @@ from sumflow.steps import NotYet, Readiness, Reporter, Step, run_side_by_side
 from sumflow.topology.model import Topology
 
 DEFAULT_PROFILE: Final = "spec"
-PROFILE_NOTE: Final = "sumflow.io/profile"
-"""The annotation on the release's ConfigMap that says which profile was deployed."""
 
 _LATE: Final = "the same command goes on where it stopped; `sumflow status --on kubernetes` shows how each part is"
 
@@ -76,9 +74,7 @@ class Deployment:
     def applier(self, *, dry_run: bool = False) -> Applier:
         """Return what applies this deployment's objects."""
         scaled = settle.scaled_by_others(self.rendered)
-        release = self.topology.strimzi
-        noted = Ref("", "v1", "ConfigMap", release.namespace, "strimzi-release")
-        notes = {noted: {PROFILE_NOTE: self.options.profile}}
+        notes = {deployed.RELEASE: {deployed.PROFILE_NOTE: self.options.profile}}
         return Applier(self.cluster, scaled, self.options.force_conflicts, dry_run, notes)
 
 

@@ -1,0 +1,181 @@
+"""The checks' view of a system on a cluster: through the API, and from inside its pods."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sumflow.client.endpoints import Endpoints
+from sumflow.cluster import deployed, inside, metadata, streams
+from sumflow.cluster.client import Cluster
+from sumflow.cluster.objects import Ref, meta, status
+from sumflow.cluster.streams import Pod
+from sumflow.database.queries import queries
+from sumflow.settings import Address
+from sumflow.sums.event import PROBE_HEADER
+from sumflow.topology import addresses
+from sumflow.topology.model import Database, Topology
+from sumflow.verify import quorum, target
+from sumflow.verify.check import CheckFailedError, NotApplicable
+from sumflow.verify.target import Broker, Echo, Partition, Route, Session, TopicFacts
+
+_SETTING: Final = re.compile(r",(?=[a-z.]+=)")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTarget:
+    """A deployed system.
+
+    Args:
+        reached: the cluster.
+        topology: what is declared.
+        doors: the pipeline's doors, forwarded to this machine.
+        kafka_door: a broker's plain listener, forwarded to this machine.
+    """
+
+    reached: Cluster
+    topology: Topology
+    doors: Endpoints
+    kafka_door: Address
+
+    def namespaces(self) -> Sequence[str] | NotApplicable:
+        """Return the names of all namespaces that are not on their way out."""
+        found = self.reached.list(Ref("", "v1", "Namespace", "", ""))
+        return [str(meta(each)["name"]) for each in found if status(each).get("phase") == "Active"]
+
+    def operator(self) -> str | NotApplicable:
+        """Say that the operator is available, and which release it is."""
+        release = self.topology.strimzi
+        found = self.reached.get(Ref("apps", "v1", "Deployment", release.namespace, "strimzi-cluster-operator"))
+        available = int(status(found).get("availableReplicas", 0))
+        if found is None or available < 1:
+            raise CheckFailedError("no pod of the Deployment strimzi-cluster-operator is available")
+        image = str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+        return f"{image}, {available} available"
+
+    def cluster(self) -> target.Cluster:
+        """Ask a broker for all, and try each from inside of a pod."""
+        seen = metadata.ask(self.kafka_door)
+        problems = inside.reach(self.reached, self._broker(), seen.addresses.values())
+        brokers = [Broker(node, str(address), problems[address]) for node, address in sorted(seen.addresses.items())]
+        return target.Cluster(brokers, seen.controller)
+
+    def quorum(self) -> target.Quorum:
+        """Ask a broker for the state of the quorum."""
+        try:
+            return quorum.describe(self.kafka_door)
+        except OSError as error:
+            raise CheckFailedError("no broker answers", why=str(error)) from error
+
+    def zookeeper(self) -> Mapping[str, str]:
+        """Ask every node, inside its own pod."""
+        pods = deployed.pods(self.reached, self._kafka_namespace, self._strimzi_name("zookeeper"), "zookeeper")
+        return {pod.name: inside.ask_zookeeper(self.reached, pod) for pod in pods}
+
+    def topic(self, name: str) -> TopicFacts:
+        """Ask with Kafka's own program, inside a broker's pod."""
+        return parse_topic(inside.describe_topic(self.reached, self._broker(), self._bootstrap, name))
+
+    def echo(self, topic: str, value: bytes) -> Echo:
+        """Produce and consume with Kafka's own programs, inside a broker's pod."""
+        text = value.decode()
+        partition, offset = inside.echo(self.reached, self._broker(), self._bootstrap, topic, PROBE_HEADER, text)
+        return Echo(partition, offset, value)
+
+    def session(self, database: Database) -> Session:
+        """Log in from the database's own pod, through its Service's name, with the password of the Secret."""
+        pod = Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)
+        kept = deployed.secret(self.reached, database.secret.namespace, database.secret.name)
+        where = [
+            "-h",
+            database.address.host,
+            "-p",
+            str(database.address.port),
+            "-U",
+            database.user,
+            "-d",
+            database.database,
+        ]
+        sql = f"{queries('sumflow.verify').identity};"
+        outcome = inside.psql(self.reached, pod, where, kept["POSTGRES_PASSWORD"], sql)
+        if outcome.code:
+            raise CheckFailedError(f"{database.name} refuses the user {database.user}", why=outcome.errors.strip())
+        return Session(*outcome.output.strip().split("|"))
+
+    def endpoints(self) -> Endpoints:
+        """Return the forwarded doors."""
+        return self.doors
+
+    def routes(self) -> Sequence[Route]:
+        """Resolve and connect to every declared name, from inside a pod."""
+        table = [Address(each.host, each.port) for each in addresses.declared(self.topology)]
+        problems = inside.reach(self.reached, self._broker(), table)
+        return [Route(str(each), "inside the cluster", problems[each]) for each in table]
+
+    def _broker(self) -> Pod:
+        return deployed.ready_pod(self.reached, self._kafka_namespace, self._strimzi_name("kafka"), "kafka")
+
+    def _strimzi_name(self, part: str) -> str:
+        return f"strimzi.io/name={self.topology.kafka.name}-{part}"
+
+    @property
+    def _kafka_namespace(self) -> str:
+        return self.topology.kafka.namespace
+
+    @property
+    def _bootstrap(self) -> str:
+        return str(self.topology.kafka.bootstrap)
+
+
+def parse_topic(described: str) -> TopicFacts:
+    """Read what `kafka-topics.sh --describe` prints: a line of the topic, then one of each partition."""
+    partitions: dict[int, Partition] = {}
+    settings: dict[str, str] = {}
+    for line in described.splitlines():
+        fields = dict(_field(part) for part in line.strip().split("\t") if ":" in part)
+        if "Configs" in fields:
+            settings = dict(each.split("=", 1) for each in _SETTING.split(fields["Configs"]) if "=" in each)
+        if "Partition" in fields:
+            leader = int(fields["Leader"]) if fields["Leader"].lstrip("-").isdecimal() else -1
+            partitions[int(fields["Partition"])] = Partition(leader, _ids(fields["Replicas"]), _ids(fields["Isr"]))
+    return TopicFacts(partitions, settings)
+
+
+@contextlib.contextmanager
+def opened(cluster: Cluster, topology: Topology) -> Iterator[ClusterTarget]:
+    """Return the target of a deployed system, its doors forwarded as long as it is looked at."""
+    with contextlib.ExitStack() as stack:
+        doors = stack.enter_context(endpoints(cluster))
+        namespace, name = topology.kafka.namespace, f"strimzi.io/name={topology.kafka.name}-kafka"
+
+        def broker() -> Pod:
+            return deployed.ready_pod(cluster, namespace, name, "kafka")
+
+        port = topology.kafka.bootstrap.port
+        yield ClusterTarget(cluster, topology, doors, stack.enter_context(streams.forwarded(cluster, broker, port)))
+
+
+@contextlib.contextmanager
+def endpoints(cluster: Cluster) -> Iterator[Endpoints]:
+    """Forward the pipeline's two doors to free local ports."""
+
+    def adder() -> Pod:
+        return deployed.ready_pod(cluster, "sumflow", "app=adder", "adder")
+
+    def totalizer() -> Pod:
+        return deployed.ready_pod(cluster, "sumflow", "app=totalizer", "totalizer")
+
+    with streams.forwarded(cluster, adder, 50051) as grpc, streams.forwarded(cluster, totalizer, 8080) as rest:
+        yield Endpoints(grpc, f"http://{rest}")
+
+
+def _field(part: str) -> tuple[str, str]:
+    name, _, value = part.partition(":")
+    return name.strip(), value.strip()
+
+
+def _ids(text: str) -> list[int]:
+    return [int(each) for each in text.split(",") if each.strip()]
