@@ -46,16 +46,15 @@ def documentation() -> str:
 
 
 def _kind(found: Object) -> Kind:
-    versions = [kind.api_version for kind in KINDS if kind.name == found.kind]
-    for kind in KINDS:
-        if kind.name == found.kind and kind.api_version == found.api_version:
-            return kind
-    if versions:
-        raise found.need("apiVersion").refuse(
-            f"{found.kind} in {found.api_version} is not supported", remedy=f"use {' or '.join(versions)}"
-        )
-    names = ", ".join(sorted({kind.name for kind in KINDS}))
-    raise found.need("kind").refuse(f"objects of the kind {found.kind} are not supported", remedy=f"known are {names}")
+    versions = {kind.api_version: kind for kind in KINDS if kind.name == found.kind}
+    if not versions:
+        names = ", ".join(sorted({kind.name for kind in KINDS}))
+        what = f"objects of the kind {found.kind} are not supported"
+        raise found.need("kind").refuse(what, remedy=f"known are {names}")
+    if found.api_version not in versions:
+        what = f"{found.kind} in {found.api_version} is not supported"
+        raise found.need("apiVersion").refuse(what, remedy=f"use {' or '.join(versions)}")
+    return versions[found.api_version]
 
 
 def _walk(here: Field, node: _Node, path: tuple[str, ...], found: Object) -> Iterator[tuple[str, Rule]]:
@@ -68,7 +67,9 @@ def _walk(here: Field, node: _Node, path: tuple[str, ...], found: Object) -> Ite
     elif not isinstance(here.value, dict | list):
         raise here.refuse(f"`{_dotted(path)}` of a {found.kind} must hold fields, not a value")
     for key, child in _children(here):
-        below = node.below.get(key) or node.below.get(ANY if key != ITEM else key)
+        below = node.below.get(key)
+        if below is None and key != ITEM:
+            below = node.below.get(ANY)
         if below is None:
             raise _unknown(child, (*path, key), found)
         yield from _walk(child, below, (*path, key), found)

@@ -63,7 +63,7 @@ def shown(path: Path) -> str:
     path = path.resolve()
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # elsewhere, or the current directory is gone
         return str(path)
 
 
