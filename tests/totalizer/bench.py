@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import psycopg
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client import CollectorRegistry
 
 from sumflow.settings import Address, TotalizerSettings
@@ -65,6 +65,14 @@ class Bench:
         """Produce an event without lane."""
         self.send(foreign_value(event_id, x, 0), None, partition)
         self.producer.flush(10)
+
+    def create_topic(self) -> None:
+        """Create the topic, as soon as the broker has finished to delete one of its name."""
+        topic = self.settings.kafka_topic
+        for _ in range(100):
+            if self.admin.create_topics([NewTopic(topic, 3, 1)])[topic].exception(20) is None:
+                return
+        raise AssertionError(f"{topic} cannot be created")
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import NewTopic
 
 from tests.totalizer.bench import Bench
 from tests.totalizer.records import Lane, foreign_value
@@ -214,7 +213,7 @@ def test_a_topic_that_was_recreated_halts_the_consumer(bench: Bench) -> None:
         bench.admin.delete_topics([topic])[topic].result(20)
         bench.eventually(lambda: running.metric("totalizer_halted"), 1.0)
         assert "was deleted" in str(running.consumer.problem())
-        recreate(bench, topic)
+        bench.create_topic()
         bench.add(lane, [1, 2, 3])
         bench.eventually(lambda: "was recreated" in str(running.consumer.problem()), True)
         assert bench.total() == (2, 3)
@@ -222,22 +221,13 @@ def test_a_topic_that_was_recreated_halts_the_consumer(bench: Bench) -> None:
         bench.eventually(bench.total, (3, 6))
 
 
-def recreate(bench: Bench, topic: str) -> UUID:
-    """Create the topic anew as soon as the broker has finished to delete it; return its identity."""
-    for _ in range(100):
-        creation = bench.admin.create_topics([NewTopic(topic, 3, 1)])[topic]
-        if creation.exception(20) is None:
-            return uuid4()
-    raise AssertionError(f"{topic} cannot be created again")
-
-
 def test_a_topic_that_is_not_there_yet_is_awaited(bench: Bench) -> None:
     """A totalizer that starts first is not ready, says why, and goes on when the topic is there."""
     late = msgspec.structs.replace(bench.settings, kafka_topic=f"{bench.settings.kafka_topic}-late")
     with bench.running(late) as running:
         bench.eventually(lambda: "does not exist" in str(running.consumer.problem()), True)
-        recreate(bench, late.kafka_topic)
         bench.settings = late
+        bench.create_topic()
         bench.add(Lane(), [1, 2, 3])
         bench.eventually(bench.total, (3, 6))
     bench.admin.delete_topics([late.kafka_topic])[late.kafka_topic].result(20)

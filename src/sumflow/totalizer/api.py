@@ -56,7 +56,9 @@ class Api:
             Route("/v1/stream", self.stream),
         ]
         handlers: dict[Any, Any] = {HTTPException: refusal, DatabaseAwayError: away}
-        return Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
+        app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
+        app.router.redirect_slashes = False  # /v1/results/ is an unknown path, as any other
+        return app
 
     def close(self) -> None:
         """End streams and waits, so that the server can stop; from the event loop only."""
