@@ -19,6 +19,8 @@ _VERSIONS: Final = {
     "rbac.authorization.k8s.io": "v1",
     "apiextensions.k8s.io": "v1",
 }
+GROUPS: Final = frozenset({*_VERSIONS, STRIMZI})
+"""The API groups of what `deploy` makes."""
 _LEFT_OUT: Final = frozenset({"Pod", "Event", "Node", "PersistentVolume", "ReplicaSet"})
 """Kinds of which `deploy` never makes one: their controllers do, or the cluster has them."""
 
