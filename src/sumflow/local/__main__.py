@@ -6,6 +6,7 @@ import sys
 
 from sumflow.errors import SumflowError
 from sumflow.local import facade
+from sumflow.local.datadir import DataDir
 from sumflow.local.detached import Failed, PipeReporter, Up
 from sumflow.local.options import UpOptions
 
@@ -18,11 +19,17 @@ def main(options_json: str, descriptor: str) -> int:
         reporter.send(Up())
         reporter.close()
 
+    options = UpOptions.from_json(options_json)
     try:
-        facade.up(UpOptions.from_json(options_json), reporter, up)
+        facade.up(options, reporter, up)
     except SumflowError as error:
         reporter.send(Failed(error.what, error.why, error.remedy, error.exit_code))
         return error.exit_code
+    except Exception as error:
+        what = f"the supervisor failed unexpectedly: {type(error).__name__}: {error}"
+        log = DataDir(options.data_dir).log("supervisor.output")
+        reporter.send(Failed(what, "this is a bug in SumFlow", f"where it happened is in {log}", 1))
+        raise
     finally:
         reporter.close()
     return 0

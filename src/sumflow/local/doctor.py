@@ -142,9 +142,11 @@ def _ports(options: UpOptions, declared: Topology) -> Iterator[Finding]:
     mark = home.mark() if home.path.exists() else None
     base = options.port_base if options.port_base is not None or mark is None else mark.port_base
     assigned = ports.assign(declared, base)
-    refused = [preflight.taken(key, port) for key, port in assigned.items() if not preflight.is_free(port)]
-    for error in refused:
-        yield Finding("ports", False, error.what, error.remedy)
-    if not refused:
-        numbers = sorted(set(assigned.values()))
-        yield Finding("ports", True, f"{len(numbers)} ports from {numbers[0]} to {numbers[-1]} are free")
+    refused = [(key, port) for key, port in assigned.items() if not preflight.is_free(port)]
+    if refused:
+        first = preflight.taken(*refused[0])
+        more = f"; so are {len(refused) - 1} more of its ports" if len(refused) > 1 else ""
+        yield Finding("ports", False, first.what + more, first.remedy)
+        return
+    numbers = sorted(set(assigned.values()))
+    yield Finding("ports", True, f"{len(numbers)} ports from {numbers[0]} to {numbers[-1]} are free")

@@ -97,11 +97,18 @@ def ensure(cache: Path, lock: Lock, progress: Progress | None = None) -> tuple[P
 def _obtain_all(absent: tuple[Jar, ...], home: Path, size: int, progress: Progress | None) -> None:
     have = size - sum(jar.size for jar in absent)
     repositories = mirrors.repositories()
-    with httpx.Client(follow_redirects=True, timeout=30.0) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
+    with _client() as client, ThreadPoolExecutor(_AT_ONCE) as pool:
         for more in pool.map(lambda jar: _obtain(client, repositories, home, jar), absent):
             have += more
             if progress:
                 progress(have, size)
+
+
+def _client() -> httpx.Client:
+    """Return a client that trusts the public authorities and those of the system, such as a company's own."""
+    trust = httpx.create_ssl_context()
+    trust.load_default_certs()
+    return httpx.Client(follow_redirects=True, timeout=30.0, verify=trust)
 
 
 def _obtain(client: httpx.Client, repositories: tuple[str, ...], home: Path, jar: Jar) -> int:
