@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,7 +81,7 @@ def test_json_says_the_same(run: Run) -> None:
         (("1", "2", "--restart"), "--restart belongs to --file"),
         (("1", "2", "--file", "x"), "both numbers and a file"),
         (("--file", "there-is-none.csv"), "cannot read"),
-        (("--file", "x", "--import-id", "a"), "--import-id belongs to --file -"),
+        (("--file", __file__, "--import-id", "a"), "--import-id belongs to --file -"),
         (("--file", "-", "--import-id", "a b"), "no import id"),
         (("--file", "-", "--restart"), "--restart is for files"),
     ],
@@ -203,3 +205,17 @@ def test_an_adder_that_is_not_there_is_exit_code_3(doors: Endpoints, capsys: pyt
     said = capsys.readouterr().err
     assert "http://127.0.0.1:1 does not answer" in said
     assert "sumflow up" in said
+
+
+def test_a_pipe_is_read_once_and_whole(run: Run, tmp_path: Path, pipeline: Pipeline) -> None:
+    """A named pipe (or `<(command)`) is a stream: every line of it is counted, also those of its head."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    lines = 30_000
+    writer = threading.Thread(target=lambda: pipe.write_text("1,2\n" * lines))
+    writer.start()
+    code, out, _ = run("add", "--file", str(pipe))
+    writer.join()
+    assert code == 0
+    assert f"{pipe}: 30,000 accepted" in out
+    assert pipeline.total == 10 + 3 * lines

@@ -35,15 +35,20 @@ def test_every_command_of_the_catalogue_exists_and_says_what_the_catalogue_says(
         assert CATALOGUE[name].sentence.endswith(".")
 
 
+def _lines_of(name: str) -> list[list[str]]:
+    """Return the command lines that a command stands for: itself, or its subcommands."""
+    command = _command(name)
+    return [[name, sub] for sub in command.commands] if isinstance(command, click.Group) else [[name]]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` works for each command, shows examples of this very command, and names the common options."""
-    assert run([name, "--help"]) == 0
-    page = capsys.readouterr().out
-    assert "Examples:" in page
-    assert f"sumflow {name}" in page.split("Examples:")[1]
-    if name != "completion":
-        assert "--json" in page
+    for line in _lines_of(name):
+        assert run([*line, "--help"]) == 0
+        page = capsys.readouterr().out
+        assert f"sumflow {' '.join(line)}" in page.split("Examples:")[1]
+        assert ("--json" in page) == (name != "completion")
 
 
 def test_the_help_page_names_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

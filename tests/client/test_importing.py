@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sumflow.client import bulk, importing
+from sumflow.client import bulk, importing, journal
 from sumflow.client.endpoints import Endpoints
 from sumflow.client.importing import Forgetful, Import, Outcome
 from sumflow.client.journal import FileIdentity, Journal, Progress, new_progress, open_journal
@@ -62,12 +62,18 @@ def endpoints(pipeline: Pipeline) -> Iterator[Endpoints]:
         yield doors
 
 
+def _identity(path: Path) -> FileIdentity:
+    identity = FileIdentity.of(path)
+    assert identity is not None
+    return identity
+
+
 def carry_out(path: Path, endpoints: Endpoints, recorder: Recorder, *, give_up_after_s: float = 20.0) -> Outcome:
     """Import a file as the command does, with its journal beside it."""
-    with open_journal(path.parent / "imports", FileIdentity.of(path)) as journal:
-        progress, _ = importing.begin(journal, new_progress(), restart=False)
+    with open_journal(path.parent / "imports", _identity(path)) as kept:
+        progress, _ = importing.begin(kept, new_progress(), restart=False)
         with importing.open_source(path, progress) as source:
-            job = Import(source, endpoints, progress, journal, give_up_after_s=give_up_after_s)
+            job = Import(source, endpoints, progress, kept, give_up_after_s=give_up_after_s)
             return importing.run(job, recorder)
 
 
@@ -120,9 +126,9 @@ def test_a_kill_between_confirmation_and_journal_is_exact(
     saved: list[Progress] = []
     really = Journal.save
 
-    def only_first(journal: Journal, progress: Progress) -> None:
+    def only_first(kept: Journal, progress: Progress) -> None:
         if not saved:
-            really(journal, progress)
+            really(kept, progress)
         saved.append(progress)
 
     monkeypatch.setattr(Journal, "save", only_first)
@@ -140,7 +146,7 @@ def test_nothing_is_sent_before_the_import_id_is_on_disk(
 ) -> None:
     """A journal that cannot be written stops the import before its first batch."""
 
-    def refuse(journal: Journal, progress: Progress) -> None:
+    def refuse(kept: Journal, progress: Progress) -> None:
         raise SumflowError("the disk is full")
 
     monkeypatch.setattr(Journal, "save", refuse)
@@ -161,7 +167,7 @@ def test_a_file_that_changed_in_between_is_refused(numbers_file: Path, endpoints
 
 def test_two_imports_of_one_file_at_once_are_refused(numbers_file: Path) -> None:
     """The second process is told, the first goes on."""
-    identity = FileIdentity.of(numbers_file)
+    identity = _identity(numbers_file)
     with (
         open_journal(numbers_file.parent / "imports", identity),
         pytest.raises(SumflowError, match="another process"),
@@ -264,3 +270,35 @@ def test_positions_of_many_lanes_are_kept_bounded() -> None:
     assert len(progress.positions) == 100
     assert progress.positions["499"] == 500
     assert progress.with_position("499:501")["499"] == 501
+
+
+def test_an_import_is_not_resumed_after_the_adder_may_have_forgotten(
+    numbers_file: Path, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Request ids are kept for days; an older interruption is refused rather than resumed inexactly."""
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(numbers_file, endpoints, Recorder(interrupt_after=1))
+    monkeypatch.setattr(journal, "RESUMABLE_FOR_S", -1.0)
+    with pytest.raises(UsageError, match="days ago after line 4,000") as caught:
+        carry_out(numbers_file, endpoints, Recorder())
+    assert "--restart" in caught.value.remedy
+
+
+def test_one_file_goes_to_each_system_by_itself(numbers_file: Path) -> None:
+    """An import that was interrupted in one system is not resumed in another."""
+    directory = numbers_file.parent / "imports"
+    with open_journal(directory, _identity(numbers_file), "127.0.0.1:1") as here:
+        here.save(new_progress())
+        assert here.resume() is not None
+    with open_journal(directory, _identity(numbers_file), "127.0.0.1:2") as there:
+        assert there.resume() is None
+
+
+def test_a_rejects_file_that_cannot_be_written_is_told_before_anything_is_sent(
+    tmp_path: Path, endpoints: Endpoints, pipeline: Pipeline
+) -> None:
+    """The remedy names the option, and nothing was counted."""
+    job = Import(io.BytesIO(b"1\n"), endpoints, new_progress(), Forgetful(), tmp_path / "no-such" / "rejects")
+    with pytest.raises(UsageError, match="cannot write"):
+        importing.run(job, Recorder())
+    assert pipeline.batches == 0

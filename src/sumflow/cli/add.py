@@ -11,7 +11,7 @@ from sumflow.cli.output import Output, common_options, data_dir_option, examples
 from sumflow.client.endpoints import Endpoints
 from sumflow.errors import UsageError
 
-_COUNTED_WITHIN_S = 5.0
+_COUNTED_WITHIN_S = 10.0
 
 
 @click.command(

@@ -33,14 +33,22 @@ class Request:
     journals: Path
     system: str
 
+    @property
+    def is_stdin(self) -> bool:
+        """Whether standard input is meant."""
+        return str(self.file) == "-"
+
 
 def add_file(request: Request, endpoints: Endpoints, output: Output) -> int:
-    """Import a file or standard input; return 1 if a line was rejected or the total did not follow in time."""
-    if str(request.file) == "-":
-        return _from_stdin(request, endpoints, output)
+    """Import a file or a stream; return 1 if a line was rejected or the total did not follow in time."""
+    if request.is_stdin:
+        return _from_stream(request, endpoints, output, sys.stdin.buffer, "standard input")
+    identity = FileIdentity.of(request.file)
+    if identity is None:
+        with request.file.open("rb") as stream:
+            return _from_stream(request, endpoints, output, stream, str(request.file))
     if request.import_id is not None:
         raise UsageError("--import-id belongs to --file -", remedy="a file's import is resumed by itself")
-    identity = FileIdentity.of(request.file)
     _check_rejects(request)
     with open_journal(request.journals, identity, request.system) as journal:
         return _from_file(request, endpoints, output, journal, identity)
@@ -52,6 +60,8 @@ def _from_file(request: Request, endpoints: Endpoints, output: Output, journal: 
         output.note(f"resuming at line {progress.next_line:,}, import {progress.import_id[:8]}")
     with importing.open_source(request.file, progress) as source:
         outcome = _run(request, endpoints, output, progress, source, journal, identity.size)
+    if FileIdentity.of(request.file) != identity:
+        output.note(f"{request.file} changed while it was read: what was read is counted, once")
     if outcome.total_after is None:
         output.note("the same command waits for the total; nothing is counted twice")
     else:
@@ -59,15 +69,14 @@ def _from_file(request: Request, endpoints: Endpoints, output: Output, journal: 
     return summarize(outcome, output, str(request.file))
 
 
-def _from_stdin(request: Request, endpoints: Endpoints, output: Output) -> int:
+def _from_stream(request: Request, endpoints: Endpoints, output: Output, source: BinaryIO, name: str) -> int:
     if request.restart:
         raise UsageError("--restart is for files", remedy="give standard input another --import-id instead")
     if request.import_id is not None and not _IMPORT_ID.fullmatch(request.import_id):
         raise UsageError(f"{request.import_id!r} is no import id", remedy="use 1 to 64 letters, digits, `.`, `_`, `-`")
     progress = Progress(import_id=request.import_id) if request.import_id else new_progress()
-    source = sys.stdin.buffer
     outcome = _run(request, endpoints, output, progress, source, importing.Forgetful(), None)
-    return summarize(outcome, output, "standard input")
+    return summarize(outcome, output, name)
 
 
 def _run(
@@ -87,10 +96,10 @@ def _run(
 @contextlib.contextmanager
 def _resumable(request: Request, output: Output) -> Iterator[None]:
     """Say how an import goes on that stops here."""
-    stdin = str(request.file) == "-"
-    if stdin and request.import_id is None:
-        how = "standard input without --import-id cannot be resumed: what was accepted stays counted"
-    elif stdin:
+    stream = request.is_stdin or not request.file.is_file()
+    if stream and request.import_id is None:
+        how = "a stream without --import-id cannot be resumed: what was accepted stays counted"
+    elif stream:
         how = "send the same input again under the same --import-id: nothing is counted twice"
     else:
         how = "run the same command again: it goes on where it stopped, and nothing is counted twice"

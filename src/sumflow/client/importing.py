@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -20,7 +21,7 @@ from sumflow.client.journal import LISTED_REJECTIONS, Journal, Progress, Rejecte
 from sumflow.client.lines import blocks
 from sumflow.client.numbers import Batch, parse
 from sumflow.client.totals import Totals
-from sumflow.errors import SumflowError
+from sumflow.errors import SumflowError, UsageError
 from sumflow.sums.sum_pb2 import SumBatchResponse
 
 _JOURNAL_INTERVAL_S: Final = 0.5
@@ -200,9 +201,11 @@ class _Rejects:
     """The file of --rejects: one line of text per rejected line, cut back to what the journal knows on resuming."""
 
     def __init__(self, path: Path | None, size: int) -> None:
-        self._file = path and path.open("ab")
-        if self._file:
-            self._file.truncate(min(size, self._file.tell()))
+        self._path = path
+        with self._clear_errors():
+            self._file = path and path.open("ab")
+            if self._file:
+                self._file.truncate(min(size, self._file.tell()))
 
     def __enter__(self) -> _Rejects:
         return self
@@ -212,13 +215,21 @@ class _Rejects:
             self._file.close()
 
     def write(self, rejected: Iterable[RejectedLine]) -> int:
-        """Append rejected lines; return the file's size."""
+        """Append rejected lines; return the file's size; raise SumflowError if it cannot be written."""
         if not self._file:
             return 0
-        for entry in rejected:
-            self._file.write(f"{entry.line}\t{entry.text}\t{entry.reason}\n".encode("utf-8", "surrogateescape"))
-        self._file.flush()
+        with self._clear_errors():
+            for entry in rejected:
+                self._file.write(f"{entry.line}\t{entry.text}\t{entry.reason}\n".encode("utf-8", "surrogateescape"))
+            self._file.flush()
         return self._file.tell()
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(f"cannot write {self._path}: {error.strerror}", remedy="name another --rejects") from error
 
 
 def open_source(path: Path, progress: Progress) -> BinaryIO:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +19,17 @@ from typing import Final
 
 import msgspec
 
+from sumflow.client.lines import LINES_PER_BLOCK
 from sumflow.errors import SumflowError, UsageError
 
 _HEAD_BYTES: Final = 1 << 16
 LISTED_REJECTIONS: Final = 20
 """Rejected lines that are kept for the final summary; all of them go to the file of --rejects."""
 _LANES_KEPT: Final = 100
+_UNKNOWN_LINES: Final = 100 * LINES_PER_BLOCK
+"""More than can be confirmed between two writes of the journal, and in flight when an import stops."""
+RESUMABLE_FOR_S: Final = 6 * 86_400.0
+"""The adder keeps request ids for seven days; a day less is certain."""
 
 
 class FileIdentity(msgspec.Struct, frozen=True):
@@ -34,15 +41,21 @@ class FileIdentity(msgspec.Struct, frozen=True):
     head_sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> FileIdentity:
-        """Look at a file; raise UsageError if it cannot be read."""
+    def of(cls, path: Path) -> FileIdentity | None:
+        """Look at a file; None for a pipe or a device, which can be read only once.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
         try:
+            if not (stat.S_ISREG(path.stat().st_mode) or path.is_dir()):
+                return None
             with path.open("rb") as file:
-                stat = os.fstat(file.fileno())
+                seen = os.fstat(file.fileno())
                 digest = hashlib.sha256(file.read(_HEAD_BYTES)).hexdigest()
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        return cls(str(path.resolve()), stat.st_size, stat.st_mtime_ns, digest)
+        return cls(str(path.resolve()), seen.st_size, seen.st_mtime_ns, digest)
 
 
 class RejectedLine(msgspec.Struct, frozen=True):
@@ -86,6 +99,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry(msgspec.Struct):
     file: FileIdentity
     progress: Progress
+    saved_at: float
+    """Seconds since the epoch."""
 
 
 class Journal:
@@ -108,8 +123,14 @@ class Journal:
             return None
         except msgspec.MsgspecError as error:
             raise UsageError(f"the import journal {self._path} is broken", why=str(error), remedy=_RESTART) from error
+        done = entry.progress.next_line - 1
+        if (age_s := time.time() - entry.saved_at) > RESUMABLE_FOR_S:
+            raise UsageError(
+                f"the import of {self._identity.path} stopped {age_s / 86_400:.0f} days ago after line {done:,}",
+                why=f"the adder may have forgotten which of the next {_UNKNOWN_LINES:,} lines it has already counted",
+                remedy=f"the lines after {done + _UNKNOWN_LINES:,} can be added as a file of their own; {_RESTART}",
+            )
         if entry.file != self._identity:
-            done = entry.progress.next_line - 1
             raise UsageError(
                 f"{self._identity.path} has changed since its import stopped after line {done:,}",
                 why="going on could count lines twice or miss some",
@@ -122,7 +143,7 @@ class Journal:
         fresh = self._path.with_suffix(".new")
         try:
             with fresh.open("wb") as file:
-                file.write(msgspec.json.encode(_Entry(self._identity, progress)))
+                file.write(msgspec.json.encode(_Entry(self._identity, progress, time.time())))
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._path)

@@ -219,7 +219,8 @@ def routes(target: Target) -> Verdict:
     table = target.routes()
     if silent := [f"{route.name} -> {route.address}: {route.problem}" for route in table if route.problem]:
         raise CheckFailedError("; ".join(silent))
-    return Passed(f"{_count(len(table), 'name')}, each accepts a connection")
+    names = {route.name for route in table}
+    return Passed(f"{_count(len(names), 'name')}, each accepts connections ({len(table)} addresses)")
 
 
 def _controllers(target: Target) -> int:
