@@ -163,7 +163,7 @@ def _lines(change: Applied, output: Output) -> Iterator[str]:
 
 
 def _value(value: object) -> str:
-    text = "(absent)" if value is None else str(value)
+    text = "(absent)" if value is None else str(value).replace("\n", "\\n")
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,6 +21,8 @@ from sumflow.steps import NotYet, Readiness, Reporter, Step, run_side_by_side
 from sumflow.topology.model import Topology
 
 DEFAULT_PROFILE: Final = "spec"
+PARALLEL: Final = 8
+"""So many objects are applied at once."""
 
 _LATE: Final = "the same command goes on where it stopped; `sumflow status --on kubernetes` shows how each part is"
 
@@ -129,7 +133,7 @@ def deploy(deployment: Deployment, reporter: DeployReporter) -> None:
 def preview(deployment: Deployment) -> Sequence[tuple[str, Applied]]:
     """Return what a deployment would do to each object, by stage; changes nothing."""
     applier = deployment.applier(dry_run=True)
-    return [(stage.name, applier.apply(each)) for stage in deployment.plan for each in stage.objects]
+    return [(stage.name, change) for stage in deployment.plan for change in _applied(stage, applier)]
 
 
 def _step(
@@ -149,13 +153,19 @@ def _step(
 def _act(stage: Stage, applier: Applier, watch: observe.Watch, reporter: DeployReporter) -> Callable[[], None]:
     def act() -> None:
         watch.begin(Ref.of(each) for each in stage.objects)
-        for each in stage.objects:
-            change = restore.apply(applier, each)
+        for change in _applied(stage, applier):
             if change.answer == "configured":
                 watch.forgive(change.ref)
             reporter.applied(stage.name, change)
 
     return act
+
+
+def _applied(stage: Stage, applier: Applier) -> Iterator[Applied]:
+    """Apply a stage's objects: those of one kind side by side, the next kind only after them."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for _, alike in groupby(stage.objects, key=lambda each: each["kind"]):
+            yield from pool.map(lambda each: restore.apply(applier, each), list(alike))
 
 
 def _ready(stage: Stage, applier: Applier, watch: observe.Watch) -> Callable[[], Readiness]:
