@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from sumflow.adder import requests
-from sumflow.adder.grouping import Known, Queue, copy_text, place, split_repeats, total
+from sumflow.adder.grouping import Known, Queue, columns, place, split_repeats, total
 from sumflow.adder.requests import Refused, Request
 from sumflow.sums.event import Position
 
@@ -70,13 +70,13 @@ async def test_repeats_within_a_group_are_set_apart() -> None:
     assert split_repeats([plain, a, again, plain2]) == ([plain, a, plain2], [again])
 
 
-async def test_copy_text_is_one_line_an_addition() -> None:
-    """Seqs run through the group; a missing trace is NULL."""
+async def test_columns_are_in_the_order_of_the_seqs() -> None:
+    """Additions of all requests follow each other; a missing trace is NULL, and no trace at all is no column."""
     traced = requests.single(5, 6, "", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-    text = copy_text(9, place([request(2, value=-4), traced], 0), "2026-01-01T00:00:00+00:00").decode()
-    lines = [line.split("\t") for line in text.splitlines()]
-    assert [line[:4] for line in lines] == [["9", "1", "-4", "1"], ["9", "2", "-4", "1"], ["9", "3", "5", "6"]]
-    assert [line[5] for line in lines] == ["\\N", "\\N", traced.traceparent]
+    found = columns(place([request(2, value=-4), traced], 0))
+    assert (found.xs, found.ys) == ("{-4,-4,5}", "{1,1,6}")
+    assert found.traceparents == f"{{NULL,NULL,{traced.traceparent}}}"
+    assert columns(place([request(2)], 0)).traceparents == "{}"
 
 
 async def test_the_lanes_sum_is_exact_beyond_64_bits() -> None:

@@ -1,4 +1,4 @@
-"""How requests become one commit: a bounded queue, numbering, the text of one COPY. Values only, nothing is sent."""
+"""How requests become one commit: a bounded queue, numbering, the columns of one INSERT. Values only."""
 
 from __future__ import annotations
 
@@ -117,15 +117,31 @@ def split_repeats(requests: Iterable[Request]) -> tuple[list[Request], list[Requ
     return firsts, repeats
 
 
-def copy_text(lane_number: int, placed: Sequence[Placed], created_at: str) -> bytes:
-    """Write the events as the text of one COPY: lane, seq, x, y, created_at, traceparent."""
-    lines: list[str] = []
-    for item in placed:
-        request = item.request
-        first = item.last_seq - len(request) + 1
-        line = f"{lane_number}\t%d\t%d\t%d\t{created_at}\t{request.traceparent or chr(92) + 'N'}\n"
-        lines += map(line.__mod__, zip(range(first, item.last_seq + 1), request.xs, request.ys, strict=True))
-    return "".join(lines).encode()
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A group's additions in the order of their seq, as the texts of PostgreSQL arrays: one parameter a column."""
+
+    xs: str
+    ys: str
+    traceparents: str
+    """Empty if no request has one; a shorter array is filled up with NULL."""
+
+
+def columns(placed: Sequence[Placed]) -> Columns:
+    """Write the group's additions for one INSERT; well-formed trace contexts need no quoting."""
+    requests = [item.request for item in placed]
+    traces: list[str] = []
+    if any(request.traceparent for request in requests):
+        traces = [request.traceparent or "NULL" for request in requests for _ in request.xs]
+    return Columns(
+        xs=_array(str(x) for request in requests for x in request.xs),
+        ys=_array(str(y) for request in requests for y in request.ys),
+        traceparents=_array(traces),
+    )
+
+
+def _array(values: Iterable[str]) -> str:
+    return "{" + ",".join(values) + "}"
 
 
 def total(requests: Iterable[Request]) -> int:

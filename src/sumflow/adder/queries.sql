@@ -17,17 +17,19 @@ ON CONFLICT DO NOTHING;
 -- What was stored under these ids.
 SELECT request_id, lane, last_seq, digest, x, y FROM requests WHERE request_id = ANY(%(ids)s::text[]);
 
--- name: copy_events
--- The events of one commit, in one go.
-COPY events (lane, seq, x, y, created_at, traceparent) FROM STDIN;
-
--- name: advance_lane
--- Moves the lane's end by compare-and-set, and wakes the relay at the commit; no row means that the lane is not ours any more.
+-- name: store_group
+-- One commit: moves the lane's end by compare-and-set, stores the events behind it, and wakes the relay when it commits. No
+-- row means that the lane is not this session's any more, and that nothing was stored.
 WITH moved AS (
     UPDATE lanes
     SET last_seq = last_seq + %(count)s, count = count + %(count)s, sum = sum + %(sum)s
     WHERE number = %(number)s AND last_seq = %(last_seq)s AND closed_at IS NULL
     RETURNING number
+), stored AS (
+    INSERT INTO events (lane, seq, x, y, created_at, traceparent)
+    SELECT number, %(last_seq)s + ordinal, x, y, %(created_at)s, traceparent
+    FROM moved, unnest(%(xs)s::bigint[], %(ys)s::bigint[], %(traceparents)s::text[])
+        WITH ORDINALITY AS given (x, y, traceparent, ordinal)
 )
 SELECT pg_notify('sumflow_lanes', number::text) FROM moved;
 

@@ -12,13 +12,14 @@ import socket
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, Self
 from uuid import UUID
 
 import psycopg
 
 from sumflow import database
-from sumflow.adder.grouping import Known, Placed, copy_text, place, split_repeats, total
+from sumflow.adder.grouping import Known, Placed, columns, place, split_repeats, total
 from sumflow.adder.requests import Refused, Request
 from sumflow.settings import AdderSettings
 from sumflow.sums.event import Position
@@ -57,13 +58,13 @@ class LaneSession:
         """Connect and open a lane; raise psycopg.Error if that fails."""
         connection = await psycopg.AsyncConnection.connect(
             # A writer that hangs inside a transaction must not hold up adders that were sent the same request ids.
-            database.conninfo(settings, f"adder {settings.instance}", idle_in_transaction_session_timeout="10s")
+            database.conninfo(settings, f"adder {settings.instance}", idle_in_transaction_session_timeout="10s"),
+            autocommit=True,
         )
         try:
             lane = uuid.uuid4()
             cursor = await connection.execute(SQL.open_lane, {"lane": lane, "owner": settings.instance})
             row = await cursor.fetchone()
-            await connection.commit()
         except BaseException:
             await connection.close()
             raise
@@ -96,17 +97,41 @@ class LaneSession:
     async def _commit(self, placed: list[Placed]) -> bool:
         """Return whether the group is stored; False if some request id was used before (nothing is stored then)."""
         with_id = [item for item in placed if item.request.request_id]
-        if with_id and not await self._remember(with_id):
-            await self._connection.rollback()
-            return False
-        async with self._cursor.copy(SQL.copy_events) as copy:
-            await copy.write(copy_text(self.number, placed, datetime.now(UTC).isoformat()))
-        await self._advance(placed)
-        self.outcome_is_open = True
-        await self._connection.commit()
+        try:
+            if not with_id:
+                self.outcome_is_open = True
+                await self._insert(placed)  # a transaction by itself: one message to the server, one answer
+            else:
+                await self._cursor.execute("BEGIN")
+                if not await self._remember(with_id):
+                    await self._cursor.execute("ROLLBACK")
+                    return False
+                await self._insert(placed)
+                self.outcome_is_open = True
+                await self._cursor.execute("COMMIT")
+        except psycopg.Error as error:
+            self.outcome_is_open = self.outcome_is_open and _may_have_committed(error)
+            raise
         self.outcome_is_open = False
         self._last_seq = placed[-1].last_seq
         return True
+
+    async def _insert(self, placed: list[Placed]) -> None:
+        additions = columns(placed)
+        parameters = {
+            "number": self.number,
+            "last_seq": self._last_seq,
+            "count": placed[-1].last_seq - self._last_seq,
+            "sum": Decimal(total(item.request for item in placed)),
+            "created_at": datetime.now(UTC),
+            "xs": additions.xs,
+            "ys": additions.ys,
+            "traceparents": additions.traceparents,
+        }
+        await self._cursor.execute(SQL.store_group, parameters, prepare=True)
+        if self._cursor.rowcount != 1:
+            self.outcome_is_open = False
+            raise LaneLostError(f"lane {self.lane} is closed, or somebody else wrote to it")
 
     async def _remember(self, placed: list[Placed]) -> bool:
         known = [item.known(self.lane) for item in placed]
@@ -127,33 +152,18 @@ class LaneSession:
         ids = [item.request.request_id for item in placed if item.request.request_id]
         await self._cursor.execute(SQL.known_requests, {"ids": ids})
         rows = await self._cursor.fetchall()
-        await self._connection.rollback()
         return {
             request_id: Known(Position(lane, last_seq), digest, x, y)
             for request_id, lane, last_seq, digest, x, y in rows
         }
 
-    async def _advance(self, placed: list[Placed]) -> None:
-        step = {
-            "number": self.number,
-            "last_seq": self._last_seq,
-            "count": placed[-1].last_seq - self._last_seq,
-            "sum": total(item.request for item in placed),
-        }
-        await self._cursor.execute(SQL.advance_lane, step, prepare=True)
-        if self._cursor.rowcount != 1:
-            await self._connection.rollback()
-            raise LaneLostError(f"lane {self.lane} is closed, or somebody else wrote to it")
-
     async def probe(self) -> None:
         """Ask the server for a sign of life; raise psycopg.Error if there is none."""
         await self._cursor.execute("SELECT 1")
-        await self._connection.rollback()
 
     async def close(self) -> None:
         """Close the lane for good, then the connection."""
         await self._cursor.execute(SQL.close_lane, {"number": self.number})
-        await self._connection.commit()
         await self._connection.close()
 
     def abandon(self) -> None:
@@ -171,3 +181,12 @@ class LaneSession:
     async def discard(self) -> None:
         """Free what an abandoned session holds on this side."""
         await self._connection.close()
+
+
+def _may_have_committed(error: psycopg.Error) -> bool:
+    """Tell whether a commit that ended in this error may have happened all the same.
+
+    An error that the server reports means that it rolled back; but a connection that broke, or a server that was told
+    to stop (SQLSTATE class 57P), may have committed before.
+    """
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
