@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sumflow import topology
+from sumflow.errors import ManifestError
 from sumflow.local import discovery, jvm, kafka, plan, ports, process
 from sumflow.local.checks import HttpOk
 from sumflow.local.datadir import DataDir
@@ -130,7 +132,16 @@ def test_kraft_nodes_vote_for_each_other() -> None:
     assert voters == {",".join(f"{n.node_id}@127.0.0.1:{n.controller_port}" for n in layout.nodes)}
 
 
-def _with_config(declared: Topology, config: dict[str, str]) -> Topology:
-    from dataclasses import replace
+@pytest.mark.parametrize("image", ["postgres:17-alpine", "postgres", "mysql:16", "registry.example/postgres:15.4"])
+def test_another_postgresql_is_refused(image: str) -> None:
+    """Only the release that is here is run; the error names the manifest and its line."""
+    declared, machine, _ = planned("dev")
+    database = declared.databases[0]
+    other = replace(database.workload, containers=(replace(database.workload.containers[0], image=image),))
+    changed = replace(declared, databases=(replace(database, workload=other),))
+    with pytest.raises(ManifestError, match=r"adder-postgres\.yaml:\d+"):
+        plan.components(changed, machine)
 
+
+def _with_config(declared: Topology, config: dict[str, str]) -> Topology:
     return replace(declared, kafka=replace(declared.kafka, config=config))

@@ -98,10 +98,14 @@ def _obtain_all(absent: tuple[Jar, ...], home: Path, size: int, progress: Progre
     have = size - sum(jar.size for jar in absent)
     repositories = mirrors.repositories()
     with _client() as client, ThreadPoolExecutor(_AT_ONCE) as pool:
-        for more in pool.map(lambda jar: _obtain(client, repositories, home, jar), absent):
-            have += more
-            if progress:
-                progress(have, size)
+        try:
+            for more in pool.map(lambda jar: _obtain(client, repositories, home, jar), absent):
+                have += more
+                if progress:
+                    progress(have, size)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _client() -> httpx.Client:

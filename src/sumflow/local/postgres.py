@@ -13,6 +13,9 @@ from sumflow.errors import SumflowError
 from sumflow.local import privileges
 from sumflow.settings import child_environment
 
+MAJOR: Final = "16"
+"""The release that the package brings."""
+
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",  # nothing of one machine is reachable from outside
     "unix_socket_directories": "",  # one way in, the declared one; and socket paths have a length limit
