@@ -26,7 +26,7 @@ step() { # prints the seconds since this script began, and what is done
   printf '%5d.%d s  %s\n' $(( us / 1000000 )) $(( us / 100000 % 10 )) "$*"
 }
 fail() { echo "${0##*/}: $*" >&2; exit 1; }
-need_python() { [ -x "$PYTHON" ] || fail "no Python environment in $ROOT/.venv: make it with \`make test-quick\` or \`make lint\`"; }
+need_python() { [ -x "$PYTHON" ] || fail "no Python environment in $ROOT/.venv: \`make cluster\` makes it"; }
 run_module() { PYTHONPATH=$ROOT "$PYTHON" -m "$@"; }
 need_root() { [ "$(id -u)" = 0 ] || fail "must run as root"; }
 start_time() { cut -d')' -f2- "/proc/$1/stat" 2>/dev/null | cut -d' ' -f21; }   # of a pid, so that a reused pid is never taken for ours
