@@ -6,7 +6,7 @@ import re
 
 from sumflow import topology
 from tests.topology import specification
-from tests.topology.tree import K8S, ROOT, Manifest, documents, identity
+from tests.topology.tree import ROOT, Manifest, declaring_files, documents, identity
 
 TEXT = (ROOT / "docs/kubernetes-by-hand.md").read_text()
 APPLIED = re.findall(r"kubectl apply -f (k8s/\S+)", TEXT)
@@ -34,9 +34,8 @@ def test_what_is_waited_for_exists() -> None:
     """Each workload and resource that a command names is declared, or is the operator's own."""
     declared = {
         f"{document['kind'].lower()}/{document['metadata']['name']}"
-        for path in K8S.rglob("*.yaml")
+        for path in declaring_files()
         for document in documents(path)
-        if "metadata" in document
     }
     named = set(re.findall(r"(?:status|wait) ((?:deployment|statefulset|kafka)/\S+)", TEXT))
     assert named - declared == {"deployment/strimzi-cluster-operator"}

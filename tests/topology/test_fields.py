@@ -10,7 +10,7 @@ from sumflow import topology
 from sumflow.topology import fields
 from sumflow.topology.field_table import KINDS
 from tests.topology.conftest import Refusal
-from tests.topology.tree import K8S, PROFILES, ROOT, documents
+from tests.topology.tree import PROFILES, ROOT, declaring_files, documents
 
 
 def test_the_documentation_is_the_table() -> None:
@@ -28,10 +28,8 @@ def test_every_field_of_the_table_is_in_the_documentation() -> None:
 
 def test_no_kind_is_known_in_vain() -> None:
     """Each kind and version of the table occurs in the manifests."""
-    declared = {(each["kind"], each["apiVersion"]) for path in K8S.rglob("*.yaml") for each in documents(path)}
-    assert {(kind.name, kind.api_version) for kind in KINDS} == declared - {
-        ("Kustomization", "kustomize.config.k8s.io/v1beta1")
-    }
+    declared = {(each["kind"], each["apiVersion"]) for path in declaring_files() for each in documents(path)}
+    assert {(kind.name, kind.api_version) for kind in KINDS} == declared
 
 
 @pytest.mark.parametrize("profile", PROFILES)

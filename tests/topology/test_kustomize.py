@@ -11,7 +11,7 @@ import yaml
 from sumflow import topology
 from sumflow.errors import ManifestError
 from sumflow.topology import kustomize
-from tests.topology.tree import K8S, KUBECTL, PROFILES, ROOT, by_identity, documents, kustomized
+from tests.topology.tree import K8S, KUBECTL, PROFILES, ROOT, by_identity, declaring_files, documents, kustomized
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -49,10 +49,7 @@ def test_kubectl_reads_the_directories_itself(name: str) -> None:
 def test_every_manifest_belongs_to_a_profile() -> None:
     """No file in `k8s/` is left out of all profiles: what is declared is used."""
     declared = {
-        (document["kind"], document["metadata"]["name"])
-        for path in K8S.rglob("*.yaml")
-        if "profiles" not in path.parts
-        for document in documents(path)
+        (document["kind"], document["metadata"]["name"]) for path in declaring_files() for document in documents(path)
     }
     rendered = {(found.kind, found.name) for name in PROFILES for found in kustomize.build(K8S / "profiles" / name)}
     assert declared == rendered

@@ -15,7 +15,15 @@ K8S = ROOT / "k8s"
 PROFILES = ("spec", "kraft", "dev")
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
+APART = ("profiles", "rbac")
+"""Directories that declare nothing of the system: the choice of manifests, and the rights of whoever deploys them."""
+
 Manifest = dict[str, Any]
+
+
+def declaring_files() -> list[Path]:
+    """Return the files that declare the system's objects."""
+    return [path for path in sorted(K8S.rglob("*.yaml")) if path.relative_to(K8S).parts[0] not in APART]
 
 
 def documents(path: Path) -> list[Manifest]:
