@@ -63,6 +63,14 @@ async def test_a_sum_is_answered_with_its_position(channel: grpc.aio.Channel, x:
     assert Position.parse(answer.position).seq == 1
 
 
+async def test_a_burst_of_calls_is_served(channel: grpc.aio.Channel, settings: AdderSettings) -> None:
+    """Five thousand calls at once are within the queue's limit: none is cancelled for gRPC's own, smaller one."""
+    stub = stub_of(channel)
+    answers = await asyncio.gather(*(stub.SumNumbers(SumNumbersRequest(x=n, y=0)) for n in range(5_000)))
+    assert [answer.sum for answer in answers] == list(range(5_000))
+    assert rows(settings, "SELECT count FROM lanes") == [(5_000,)]
+
+
 async def test_the_trace_context_is_stored_with_the_event(channel: grpc.aio.Channel, settings: AdderSettings) -> None:
     """traceparent of the call's metadata waits in the outbox; a malformed one is dropped, not the number."""
     stub = stub_of(channel)
