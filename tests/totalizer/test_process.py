@@ -57,6 +57,20 @@ def test_sigterm_ends_it_in_order(bench: Bench) -> None:
         bench.eventually(bench.total, (500, 125250))
 
 
+def test_without_its_servers_it_serves_what_it_can_and_ends_in_order(bench: Bench) -> None:
+    """Kafka away: totals are read, readiness says why nothing is counted. PostgreSQL away too: 503. SIGTERM: exit 0."""
+    with bench.process(kafka_bootstrap_servers="127.0.0.1:1") as process:
+        refused = process.await_readiness(lambda answer: answer.status_code == 503 and "starting" not in answer.text)
+        assert "group" in refused.text
+        assert process.get("/v1/results").json() == {"result": 0}
+        assert process.terminate() == 0
+    with bench.process(postgres_address=Address("127.0.0.1", 1)) as process:
+        process.await_readiness(lambda answer: "database is away" in answer.text)
+        assert process.get("/v1/results").status_code == 503
+        assert process.get("/livez", process.settings.metrics_listen).status_code == 200
+        assert process.terminate() == 0
+
+
 def test_what_it_serves(bench: Bench) -> None:
     """The result over REST, the metrics under their names, liveness and readiness."""
     with bench.process() as process:

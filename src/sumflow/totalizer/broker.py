@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from sumflow.settings import TotalizerSettings
 from sumflow.totalizer.positions import TopicFacts
 
-REQUEST_TIMEOUT_S: Final = 5.0
-RESPONSE_TIMEOUT_S: Final = 10.0
+REQUEST_TIMEOUT_S: Final = 3.0
+RESPONSE_TIMEOUT_S: Final = 4.0
 """Longer than the client's own limit, which answers first and says why."""
 
 TOPIC_CHANGED: Final = frozenset(

@@ -54,6 +54,7 @@ class KafkaToTotal:
         self._on_dead_letters = on_dead_letters
         self._state = State()
         self._topic_id = UUID(int=0)
+        self._unchecked: str | None = None
         self._session = Session(settings, "sumflow-totalizer")
         self._consumer: Consumer = broker.make_consumer(settings)
         self._admin = broker.make_admin(settings)
@@ -82,7 +83,7 @@ class KafkaToTotal:
             case Stopped():
                 return "stopping"
             case _:
-                return None
+                return self._unchecked
 
     def _assigned(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._feed(machine.Assigned(frozenset(place.partition for place in places)))
@@ -113,11 +114,18 @@ class KafkaToTotal:
             case machine.CheckTopic():
                 return self._check_topic()
             case machine.TellKafka(next_offsets):
-                places = [TopicPartition(self._topic, p, offset) for p, offset in next_offsets.items()]
-                self._consumer.commit(offsets=places, asynchronous=True)
+                self._tell_kafka(next_offsets)
             case machine.Leave():
                 _log.info("leaving the consumer group", group=self._settings.kafka_group)
         return None
+
+    def _tell_kafka(self, next_offsets: Mapping[int, int]) -> None:
+        places = [TopicPartition(self._topic, partition, offset) for partition, offset in next_offsets.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException as error:
+            # Only tools for lag read these; the next commit says more.
+            _log.warning("Kafka was not told the offsets", error=str(error.args[0]))
 
     def _poll(self) -> list[Message]:
         """Wait for a record, then take what else is there: neither is delayed for the other."""
@@ -199,8 +207,10 @@ class KafkaToTotal:
                 return machine.MustHalt(halt)
             self._show_ends(facts)
         except (psycopg.Error, KafkaException, TimeoutError) as error:
-            _log.warning("the topic could not be checked", error=_said(error))
+            self._unchecked = f"the topic cannot be checked: {_said(error)}"
+            _log.warning("the topic cannot be checked", error=_said(error))
             return machine.CheckFailed()
+        self._unchecked = None
         return machine.TopicFits()
 
     def _show_ends(self, facts: TopicFacts | None) -> None:

@@ -71,9 +71,10 @@ class Process:
 
     def run(self) -> None:
         """Work until asked to stop, or until a part fails."""
+        # Reading needs the database alone: a restarted replica answers before it consumes, and says what is missing.
+        self._rest.start()
         self._bring_schema_up()
         if not self._stop.is_set():
-            self._rest.start()
             self._thread.start()
             if self._copier:
                 self._copier.start()
