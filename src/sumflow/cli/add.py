@@ -79,10 +79,11 @@ def add(
 
     if numbers:
         raise UsageError(f"both numbers and a file are given: {' '.join(numbers)}", remedy="give one of them")
-    # A data directory belongs to one system; imports into an adder that was named are remembered beside it.
-    journals = data_dir.with_name(f"{data_dir.name}-imports") if adder else data_dir / "imports"
-    request = importing.Request(file, rejects, restart, import_id, give_up_after, journals, adder or "")
-    return importing.add_file(request, pipeline.find(data_dir, adder, totalizer), output)
+    endpoints = pipeline.find(data_dir, adder, totalizer)
+    # A data directory belongs to one system; imports into others are remembered beside it.
+    journals = data_dir.with_name(f"{data_dir.name}-imports") if endpoints.system else data_dir / "imports"
+    request = importing.Request(file, rejects, restart, import_id, give_up_after, journals)
+    return importing.add_file(request, endpoints, output)
 
 
 def _pair(texts: tuple[str, ...]) -> tuple[int, int]:

@@ -23,7 +23,7 @@ _IMPORT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for; `journals` is the directory of the import journals, `system` the adder if it was named."""
+    """What was asked for; `journals` is the directory of the import journals."""
 
     file: Path
     rejects: Path | None
@@ -31,7 +31,6 @@ class Request:
     import_id: str | None
     give_up_after_s: float
     journals: Path
-    system: str
 
     @property
     def is_stdin(self) -> bool:
@@ -50,7 +49,7 @@ def add_file(request: Request, endpoints: Endpoints, output: Output) -> int:
     if request.import_id is not None:
         raise UsageError("--import-id belongs to --file -", remedy="a file's import is resumed by itself")
     _check_rejects(request)
-    with open_journal(request.journals, identity, request.system) as journal:
+    with open_journal(request.journals, identity, endpoints.system) as journal:
         return _from_file(request, endpoints, output, journal, identity)
 
 

@@ -28,21 +28,26 @@ def pipeline_options(command: Command) -> Command:
 def find(data_dir: Path, adder: str | None, totalizer: str | None) -> Endpoints:
     """Return the doors that were named, or those of the system on the cluster or in the data directory."""
     if adder and totalizer:
-        return Endpoints(_address(adder), _url(totalizer))
+        return Endpoints(_address(adder), _url(totalizer), system=adder)
     if clusters.place().kubernetes:
         return _forwarded(adder, totalizer)
     from sumflow.local import facade
 
     known = facade.addresses(data_dir)
-    return Endpoints(_address(adder or known[ADDER]), _url(totalizer or known[TOTALIZER]))
+    return Endpoints(_address(adder or known[ADDER]), _url(totalizer or known[TOTALIZER]), system=adder or "")
 
 
 def _forwarded(adder: str | None, totalizer: str | None) -> Endpoints:
     """Forward a cluster's doors to this machine for as long as the command runs."""
     from sumflow.cluster.target import endpoints
 
-    doors = click.get_current_context().with_resource(endpoints(clusters.place().connect()))
-    return Endpoints(_address(adder) if adder else doors.adder, _url(totalizer) if totalizer else doors.totalizer_url)
+    cluster = clusters.place().connect()
+    doors = click.get_current_context().with_resource(endpoints(cluster))
+    return Endpoints(
+        _address(adder) if adder else doors.adder,
+        _url(totalizer) if totalizer else doors.totalizer_url,
+        system=adder or cluster.server,
+    )
 
 
 def _address(text: str) -> Address:

@@ -19,7 +19,9 @@ class Endpoints:
     Args:
         adder: the adder's gRPC address.
         totalizer_url: the totalizer's REST address, as `http://127.0.0.1:8080`.
+        system: tells this system from others that are spoken to from here; empty for the data directory's own.
     """
 
     adder: Address
     totalizer_url: str
+    system: str = ""
