@@ -15,6 +15,7 @@ from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.processes import Vigil
 from sumflow.adder.service import SERVICE_NAME, SumService
 from sumflow.adder.writer import Writer
+from sumflow.errors import SumflowError
 from sumflow.settings import AdderSettings
 from sumflow.telemetry import logs
 from sumflow.telemetry.health import HealthServer
@@ -61,7 +62,14 @@ async def _start_server(
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     await _set_health(state, serving=False)
-    server.add_insecure_port(str(settings.grpc_listen))
+    try:
+        server.add_insecure_port(str(settings.grpc_listen))
+    except RuntimeError as error:  # gRPC's word for a port that cannot be had
+        raise SumflowError(
+            f"the adder cannot listen on {settings.grpc_listen}",
+            why=str(error),
+            remedy="free the port, or set GRPC_LISTEN to another address",
+        ) from error
     await server.start()
     _log.info("listening", address=str(settings.grpc_listen))
     return server, state
