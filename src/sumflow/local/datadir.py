@@ -27,7 +27,8 @@ LEAST_FREE: Final = 1 << 30
 """Free space in bytes below which nothing is started: Kafka and PostgreSQL fail badly on a full disk."""
 _BEFORE_THE_MARK: Final = frozenset({"supervisor.lock", "logs"})
 """What an `up` that was refused may leave in a directory that is not marked yet."""
-_FOLDERS: Final = ("secrets", "logs", "run", "data")
+FOLDERS: Final = ("secrets", "logs", "run", "data")
+"""What is kept apart in it."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -114,7 +115,7 @@ class DataDir:
                     why="another Kafka and another number of copies cannot take over its data",
                     remedy="`sumflow destroy` removes it; another --data-dir keeps both",
                 )
-            for folder in _FOLDERS:
+            for folder in FOLDERS:
                 (self.path / folder).mkdir(exist_ok=True)
             (self.path / "secrets").chmod(0o700)
             current = msgspec.structs.replace(mark, cluster_id=known.cluster_id) if known else mark
