@@ -219,3 +219,19 @@ def test_a_pipe_is_read_once_and_whole(run: Run, tmp_path: Path, pipeline: Pipel
     assert code == 0
     assert f"{pipe}: 30,000 accepted" in out
     assert pipeline.total == 10 + 3 * lines
+
+
+def test_an_import_that_stopped_in_one_system_is_not_resumed_in_another(
+    run: Run, tmp_path: Path, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another adder gets the whole file, whatever stands in the journal of the first."""
+    path = tmp_path / "numbers.csv"
+    path.write_text("1,2\n" * 9_000)
+    pipeline_refuses_after(pipeline, 1)
+    assert run("add", "--file", str(path), "--give-up-after", "0")[0] == 3
+    other = Pipeline()
+    with serving(other) as doors:
+        named = ["--adder", str(doors.adder), "--totalizer", doors.totalizer_url, "--data-dir", str(tmp_path / "d")]
+        assert run_command(["add", *named, "--file", str(path)]) == 0
+    assert "resuming" not in capsys.readouterr().err
+    assert other.total == 27_000

@@ -114,19 +114,23 @@ def _sums(target: FakeTarget) -> tuple[Topic, TopicFacts]:
         (lambda facts: replace(facts, partitions=dict(list(facts.partitions.items())[:5])), "5 partitions, declared"),
         (
             lambda facts: replace(facts, partitions={**facts.partitions, 2: Partition(0, [0, 1], [0, 1])}),
-            "partition 2 has 2 replicas",
+            "partition 2: 2 replicas, declared are 3",
         ),
         (
             lambda facts: replace(facts, partitions={**facts.partitions, 4: Partition(0, [0, 1, 2], [0, 1])}),
-            "partition 4 is not in sync on 2",
+            "partition 4: not in sync on broker 2",
         ),
         (
             lambda facts: replace(facts, partitions={**facts.partitions, 1: Partition(-1, [0, 1, 2], [0, 1, 2])}),
-            "partition 1 has no leader",
+            "partition 1: no leader",
         ),
         (
             lambda facts: replace(facts, config={**facts.config, "retention.ms": "86400000"}),
             "retention.ms is 86400000, declared is 604800000",
+        ),
+        (
+            lambda facts: replace(facts, partitions=dict.fromkeys(range(6), Partition(0, [0, 1, 2], [0, 2]))),
+            "^partitions 0, 1, 2, 3, 4, 5: not in sync on broker 1$",
         ),
         (lambda facts: replace(facts, config={}), "min.insync.replicas is None, declared is 2"),
     ],

@@ -9,7 +9,7 @@ from typing import Final
 from sumflow.topology.model import Database, Topic
 from sumflow.verify import zookeeper
 from sumflow.verify.check import Check, CheckFailedError, Hint, NotApplicable, Passed, Verdict
-from sumflow.verify.target import Target, TopicFacts
+from sumflow.verify.target import Partition, Target, TopicFacts
 
 CATEGORY: Final = "infrastructure"
 
@@ -78,7 +78,10 @@ def _topic(target: Target, topic: Topic) -> Check:
         CATEGORY,
         f'the topic "{topic.name}" is as declared ({_count(topic.partitions, "partition")})',
         "partitions carry the order, replicas and retention the safety, of what was accepted",
-        Hint("`sumflow up` again brings its settings back to what is declared", "a-topic-is-not-as-declared"),
+        Hint(
+            "look at the brokers first; a fresh start brings settings back to what is declared",
+            "a-topic-is-not-as-declared",
+        ),
         20,
         lambda: topic_as_declared(target, topic),
     )
@@ -184,16 +187,24 @@ def topic_as_declared(target: Target, topic: Topic) -> Verdict:
 def _topic_problems(facts: TopicFacts, topic: Topic) -> Iterator[str]:
     if len(facts.partitions) != topic.partitions:
         yield f"{_count(len(facts.partitions), 'partition')}, declared are {topic.partitions}"
+    alike: dict[str, list[int]] = {}
     for number, partition in sorted(facts.partitions.items()):
-        if len(partition.replicas) != topic.replicas:
-            yield f"partition {number} has {_count(len(partition.replicas), 'replica')}, declared are {topic.replicas}"
-        if behind := set(partition.replicas) - set(partition.in_sync):
-            yield f"partition {number} is not in sync on {', '.join(map(str, sorted(behind)))}"
-        if partition.leader < 0:
-            yield f"partition {number} has no leader"
+        for problem in _partition_problems(partition, topic.replicas):
+            alike.setdefault(problem, []).append(number)
+    for problem, numbers in alike.items():
+        yield f"{'partition' if len(numbers) == 1 else 'partitions'} {', '.join(map(str, numbers))}: {problem}"
     for key, value in topic.config.items():
         if facts.config.get(key) != value:
             yield f"{key} is {facts.config.get(key)}, declared is {value}"
+
+
+def _partition_problems(partition: Partition, replicas: int) -> Iterator[str]:
+    if len(partition.replicas) != replicas:
+        yield f"{_count(len(partition.replicas), 'replica')}, declared are {replicas}"
+    if behind := sorted(set(partition.replicas) - set(partition.in_sync)):
+        yield f"not in sync on broker {', '.join(map(str, behind))}"
+    if partition.leader < 0:
+        yield "no leader"
 
 
 def _session(target: Target, database: Database) -> Verdict:
