@@ -223,6 +223,14 @@ def test_many_readers_share_one_connection(client: httpx.Client, database: Datab
     assert sessions == [(2,)]
 
 
+def test_answers_do_not_wait_for_acknowledgements(settings: TotalizerSettings) -> None:
+    """Accepted connections know that they are TCP, which is what asyncio needs to turn Nagle's algorithm off."""
+    with server.bind(settings.http_listen) as listening:
+        address = (settings.http_listen.host, settings.http_listen.port)
+        with socket.create_connection(address), listening.accept()[0] as accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
+
+
 def test_replicas_share_the_port_and_strangers_do_not(settings: TotalizerSettings) -> None:
     """Two sockets of ours may be bound to one port; a program that does not share it is named as the reason."""
     with server.bind(settings.http_listen), server.bind(settings.http_listen):

@@ -185,6 +185,8 @@ def test_records_that_retention_took_halt_the_consumer(bench: Bench) -> None:
         assert "retention has taken some" in str(running.consumer.problem())
         assert bench.total() == (2, 3)
         assert bench.query("SELECT next_offset FROM offsets WHERE partition = 0") == [(2,)]
+        lag = running.metric("totalizer_lag_records", topic=topic, partition="0")
+        assert (lag, bench.query("SELECT end_offset FROM offsets WHERE partition = 0")) == (4.0, [(6,)])
         bench.database.execute("UPDATE offsets SET next_offset = 4 WHERE partition = 0")
         bench.eventually(lambda: bench.query("SELECT mark, parked FROM lane_marks"), [(2, 2)])
         assert running.metric("totalizer_halted") == 0

@@ -17,7 +17,7 @@ from sumflow.telemetry.health import Heartbeat
 from sumflow.totalizer import broker, ledger, machine, upkeep
 from sumflow.totalizer.machine import Consuming, Halted, Joining, Positioning, State, Stopped
 from sumflow.totalizer.metrics import Metrics
-from sumflow.totalizer.positions import Halt, TopicFacts, decide_identity, decide_positions
+from sumflow.totalizer.positions import Halt, StoredOffset, TopicFacts, decide_identity, decide_positions
 from sumflow.totalizer.records import Record, sort
 from sumflow.totalizer.session import Session
 
@@ -183,6 +183,7 @@ class KafkaToTotal:
                 upkeep.turn_day(connection, self._settings.processed_events_retention_days)
                 stored = upkeep.stored_offsets(connection, self._topic)
             facts = broker.topic_facts(self._admin, self._topic)
+            self._show_ends(facts, stored)
             found = decide_positions(self._topic, partitions, facts, stored)
             if isinstance(found, Halt) or facts is None:
                 return self._must_halt(found)
@@ -205,7 +206,7 @@ class KafkaToTotal:
             facts = broker.topic_facts(self._admin, self._topic)
             if halt := decide_identity(self._topic, facts, stored):
                 return machine.MustHalt(halt)
-            self._show_ends(facts)
+            self._show_ends(facts, stored)
         except (psycopg.Error, KafkaException, TimeoutError) as error:
             self._unchecked = f"the topic cannot be checked: {_said(error)}"
             _log.warning("the topic cannot be checked", error=_said(error))
@@ -213,10 +214,15 @@ class KafkaToTotal:
         self._unchecked = None
         return machine.TopicFits()
 
-    def _show_ends(self, facts: TopicFacts | None) -> None:
-        if facts is not None:
-            with self._session.transaction() as connection:
-                upkeep.store_end_offsets(connection, self._topic, facts.end_offsets)
+    def _show_ends(self, facts: TopicFacts | None, stored: Mapping[int, StoredOffset]) -> None:
+        """Show what is still to be read, to all replicas and in the metrics: also while nothing is read."""
+        if facts is None:
+            return
+        with self._session.transaction() as connection:
+            upkeep.store_end_offsets(connection, self._topic, facts.end_offsets)
+        for partition in self._state.partitions & stored.keys() & facts.end_offsets.keys():
+            behind = facts.end_offsets[partition] - stored[partition].next_offset
+            self._metrics.show_lag(partition, max(behind, 0))
 
     def _tell(self, before: machine.Phase, after: machine.Phase) -> None:
         """Log and show a change of phase."""
