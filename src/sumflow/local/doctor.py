@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
-import msgspec
 import psutil
 
 from sumflow.errors import SumflowError
 from sumflow.local import archive, datadir, jars, java, jvm, ports, postgres, preflight, privileges
 from sumflow.local.datadir import DataDir
+from sumflow.local.findings import Finding
 from sumflow.local.options import UpOptions
 from sumflow.settings import CommandSettings, load
 from sumflow.topology.model import Topology
@@ -23,15 +23,6 @@ from sumflow.topology.model import Topology
 _MEMORY: Final = {1: 1 << 30, 3: 5 << 29}
 """Brokers to the memory in bytes that a profile with so many is allowed to take."""
 _LEAST_FILES: Final = 1024
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing looked at: whether it is in order, what was seen, and what to do if it is not."""
-
-    subject: str
-    ok: bool
-    seen: str
-    remedy: str = ""
 
 
 def examine(options: UpOptions) -> list[Finding]:

@@ -10,9 +10,9 @@ import psutil
 
 from sumflow import steps
 from sumflow.errors import NotRunningError, SumflowError, UsageError
-from sumflow.local import credentials, datadir, detached, doctor, orphans, process, session, state, status
+from sumflow.local import credentials, datadir, detached, orphans, process, state, status
 from sumflow.local.datadir import DataDir
-from sumflow.local.doctor import Finding
+from sumflow.local.findings import Finding
 from sumflow.local.options import UpOptions
 from sumflow.local.state import SystemState
 from sumflow.local.status import ComponentStatus, SupervisorStatus, SystemStatus
@@ -51,6 +51,9 @@ def up(options: UpOptions, reporter: steps.Reporter, when_up: Callable[[], None]
     Raises:
         SumflowError: it could not be brought up; what was started has been stopped again.
     """
+    # Imported by the one process that needs it: `down` and `status` must not wait for a Kafka client to be loaded.
+    from sumflow.local import session
+
     home = DataDir(options.data_dir)
     with datadir.exclusive(home) as free:
         if free:
@@ -165,6 +168,8 @@ def secrets(data_dir: Path) -> dict[tuple[str, str], dict[str, str]]:
 
 def diagnose(options: UpOptions) -> list[Finding]:
     """Return what would stop an `up`, and what is in order."""
+    from sumflow.local import doctor
+
     return doctor.examine(options)
 
 
