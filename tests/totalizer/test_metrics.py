@@ -1,13 +1,15 @@
-"""What a batch came to is what the metrics say."""
+"""What the totalizer shows of itself: metrics that are what a batch came to, and logs that do not drown a reader."""
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from sumflow.telemetry.metrics import LATENCY_BUCKETS_S, event_processing_latency
+from sumflow.totalizer.broker import REPEAT_LOG_S, Seldom
 from sumflow.totalizer.fold import Acknowledged
 from sumflow.totalizer.ledger import Outcome
 from sumflow.totalizer.metrics import Metrics
@@ -53,3 +55,16 @@ def test_each_record_of_a_batch_has_one_status() -> None:
     assert registry.get_sample_value("event_processing_latency_seconds_bucket", {"le": "2.5"}) == 0
     assert registry.get_sample_value("event_processing_latency_seconds_bucket", {"le": "5.0"}) == 9
     assert registry.get_sample_value("totalizer_parked_events") == -1
+
+
+def test_a_client_that_repeats_itself_is_heard_seldom() -> None:
+    """Each kind of line passes once in its time, whatever the others do."""
+    now_s = [100.0]
+    seldom = Seldom(lambda: now_s[0])
+
+    def passes(text: str) -> bool:
+        return seldom.filter(logging.LogRecord("kafka", logging.ERROR, "", 0, text, (), None))
+
+    assert [passes("FAIL [a] refused"), passes("FAIL [b] refused"), passes("GETSUBSCRIPTIONS x")] == [True, False, True]
+    now_s[0] += REPEAT_LOG_S
+    assert passes("FAIL [a] refused")
