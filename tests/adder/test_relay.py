@@ -88,6 +88,16 @@ async def test_the_record_is_the_contracts(settings: AdderSettings, relay: Relay
     }  # fmt: skip
 
 
+async def test_a_relay_begins_right_after_what_is_recorded(settings: AdderSettings, relay: RelaySettings) -> None:
+    """The next relay sends the first event that is not recorded as published, and no earlier one."""
+    lane = await store(settings, 10)
+    rows(settings, "UPDATE lanes SET published_seq = 4")
+    async with running_relay(relay):
+        await drained(settings)
+    found = published(relay.kafka_bootstrap_servers, relay.kafka_topic)
+    assert [(key[0], seqs) for key, seqs in found.items()] == [(lane, [5, 6, 7, 8, 9, 10])]
+
+
 async def test_two_relays_share_one_database(settings: AdderSettings, relay: RelaySettings) -> None:
     """Two adders and two relays: each lane is published once, by one of them."""
     other = msgspec.structs.replace(settings, instance="adder-1")
