@@ -31,8 +31,8 @@ _HOPELESS_AFTER = 3
 
 
 def new_cluster_id() -> str:
-    """Return an id for a new Kafka cluster, in Kafka's form."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """Return an id for a new Kafka cluster, in Kafka's form; a dash in front would read as an option of Kafka's tools."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
 
 
 @dataclass(slots=True)
