@@ -31,7 +31,7 @@ _HOPELESS_AFTER = 3
 
 
 def new_cluster_id() -> str:
-    """Return an id for a new Kafka cluster, in Kafka's form; a dash in front would read as an option of Kafka's tools."""
+    """Return an id for a new Kafka cluster; a dash in front would read as an option of Kafka's tools."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
 
 
