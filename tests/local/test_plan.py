@@ -84,6 +84,14 @@ def test_every_process_carries_its_mark() -> None:
         assert component.command.env[process.COMPONENT] == name
 
 
+def test_java_writes_nothing_outside_the_data_directory() -> None:
+    """Temporary files of every Java process lie below the data directory, and none publishes performance data."""
+    for name, component in planned("spec")[2].items():
+        if name.startswith(("kafka", "zookeeper")):
+            assert "-Djava.io.tmpdir=/data/run" in component.command.argv
+            assert "-XX:-UsePerfData" in component.command.argv
+
+
 def test_stopping_takes_less_than_ten_seconds_at_worst() -> None:
     """All stages' graces together stay below the limit of a `down`."""
     assert sum(plan.STOP_GRACE_S.values()) < 10

@@ -107,7 +107,7 @@ def _coordination(layout: kafka.Layout, machine: Machine) -> Iterator[Component]
             jvm.ZOOKEEPER,
             str(machine.home.run_file(f"{name}.properties")),
             heap=NODE_HEAP,
-            flags=("-XX:TieredStopAtLevel=1",),
+            flags=("-XX:TieredStopAtLevel=1", _temporary_files(machine)),
         )
         check = ZooKeeperServes(node.client_port)
         yield _java_component(name, "ZooKeeper node", "coordination", argv, machine, check, node.client_port)
@@ -127,10 +127,16 @@ def _kafka_component(
     layout: kafka.Layout, node: kafka.Node, machine: Machine, role: str, stage: str, heap: str
 ) -> Component:
     name = node_name(layout, node)
-    argv = machine.jvm.command(jvm.KAFKA, str(machine.home.run_file(f"{name}.properties")), heap=heap)
+    properties = str(machine.home.run_file(f"{name}.properties"))
+    argv = machine.jvm.command(jvm.KAFKA, properties, heap=heap, flags=(_temporary_files(machine),))
     port = node.port or node.controller_port or 0
     what = f"Kafka {layout.cluster.version} {role}"
     return _java_component(name, what, stage, argv, machine, PortOpen(port), port)
+
+
+def _temporary_files(machine: Machine) -> str:
+    """Keep the compression libraries that Kafka unpacks inside the data directory."""
+    return f"-Djava.io.tmpdir={machine.home.path / 'run'}"
 
 
 def _java_component(
