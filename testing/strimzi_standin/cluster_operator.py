@@ -43,7 +43,8 @@ class ClusterOperator:
         if not kafkas:
             self._applied.clear()
         for kafka in kafkas:
-            if "deletionTimestamp" not in kafka["metadata"]:
+            paused = kafka["metadata"].get("annotations", {}).get("strimzi.io/pause-reconciliation") == "true"
+            if "deletionTimestamp" not in kafka["metadata"] and not paused:
                 self._reconcile_one(kafka, pools)
 
     def _reconcile_one(self, kafka: Object, pools: list[Object]) -> None:

@@ -41,14 +41,14 @@ class TopicOperator:
         for topic in self._kube.list("KafkaTopic", self._labels):
             if "deletionTimestamp" in topic["metadata"]:
                 self._remove(topic)
-            else:
+            elif _is_managed(topic):
                 self._realise(topic)
 
     def _remove(self, topic: Object) -> None:
         finalizers = topic["metadata"].get("finalizers", [])
         if FINALIZER not in finalizers:
             return
-        if self._describe(_name(topic)) is not None:
+        if _is_managed(topic) and self._describe(_name(topic)) is not None:
             self._admin.delete_topics([_name(topic)], operation_timeout=TIMEOUT_S)[_name(topic)].result(TIMEOUT_S)
         left = [f for f in finalizers if f != FINALIZER]
         self._kube.merge("KafkaTopic", topic["metadata"]["name"], {"metadata": {"finalizers": left}})
@@ -122,6 +122,11 @@ class TopicOperator:
 
 def _name(topic: Object) -> str:
     return str(topic["spec"].get("topicName", topic["metadata"]["name"]))
+
+
+def _is_managed(topic: Object) -> bool:
+    """An unmanaged topic is let go of without touching it, as the real operator does."""
+    return bool(topic["metadata"].get("annotations", {}).get("strimzi.io/managed") != "false")
 
 
 def _text(value: object) -> str:

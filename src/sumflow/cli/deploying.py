@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sumflow.cluster.apply import Applied
     from sumflow.cluster.preflight import Finding
 
-_REMIND_EVERY_S: Final = 10.0
+_TELL_EVERY_S: Final = 3.0
+_REMIND_EVERY_S: Final = 15.0
 _SHOWN_LINES: Final = 8
 
 
@@ -50,9 +51,9 @@ class Plain:
         self.say(f"     {change.ref.typed_name} {change.answer}{self.output.style(where, 'bright_black')}")
 
     def waiting(self, step: str, reason: str, elapsed_s: float) -> None:
-        """Write why a stage waits, when that changes and now and then."""
+        """Write why a stage waits: a new reason every few seconds at most, the same one now and then."""
         before, told_at_s = self._told[step]
-        if reason != before or elapsed_s - told_at_s >= _REMIND_EVERY_S:
+        if elapsed_s - told_at_s >= (_REMIND_EVERY_S if reason == before else _TELL_EVERY_S):
             self._told[step] = (reason, elapsed_s)
             self.show_waiting(step, reason, elapsed_s)
 

@@ -18,6 +18,8 @@ CRASHES: Final = 2
 _IMAGE_HOPELESS: Final = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _PERMANENT_PULL: Final = ("not found", "manifest unknown", "unauthorized", "denied", "pull access")
 _CONFIG_HOPELESS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_PASSING: Final = ("timed out", "deadline exceeded", "failed to sync")
+"""What a kubelet under load says of a container that it will make a moment later."""
 _VOLUME_PENDING: Final = ("unbound immediate", "persistentvolumeclaim")
 
 
@@ -83,7 +85,7 @@ def _held(where: str, state: dict[str, Any], waiting: dict[str, Any], speaker: S
     told = f"{where}: {reason}{f': {said}' if said else ''}"
     if reason in _IMAGE_HOPELESS or (reason == "ErrImagePull" and any(word in said for word in _PERMANENT_PULL)):
         return Hopeless(f"{told} (image {state.get('image', '?')})", _image_remedy(str(state.get("image", ""))))
-    if reason in _CONFIG_HOPELESS:
+    if reason in _CONFIG_HOPELESS and not any(word in said for word in _PASSING):
         return Hopeless(told, f"`kubectl describe pod {speaker.pod} -n {speaker.namespace}` shows what is missing")
     if reason == "CrashLoopBackOff" and int(state.get("restartCount", 0)) >= CRASHES:
         return _crashing(where, state, speaker)

@@ -21,7 +21,10 @@ PAUSED: Final = "strimzi.io/pause-reconciliation"
 def apply(applier: Applier, declared: Object) -> Applied:
     """Apply an object; a Kafka resource that is new over old volumes gets their cluster's id first."""
     ref = Ref.of(declared)
-    if (ref.group, ref.kind) != (STRIMZI, "Kafka") or applier.cluster.get(ref) is not None:
+    if (ref.group, ref.kind) != (STRIMZI, "Kafka") or "zookeeper" in declared["spec"]:
+        # ZooKeeper keeps the id on volumes of its own.
+        return applier.apply(declared)
+    if applier.cluster.get(ref) is not None:
         return applier.apply(declared)
     namespace = applier.cluster.get(Ref("", "v1", "Namespace", "", ref.namespace))
     cluster_id = annotations_of(namespace).get(CLUSTER_ID_NOTE)

@@ -148,7 +148,8 @@ def parse_topic(described: str) -> TopicFacts:
 def opened(cluster: Cluster, topology: Topology) -> Iterator[ClusterTarget]:
     """Return the target of a deployed system, its doors forwarded as long as it is looked at."""
     with contextlib.ExitStack() as stack:
-        doors = stack.enter_context(endpoints(cluster))
+        # Without a look whether they are there: a missing service is a failed check, not the end of all checks.
+        doors = stack.enter_context(_forwarded(cluster))
         namespace, name = topology.kafka.namespace, f"strimzi.io/name={topology.kafka.name}-kafka"
 
         def broker() -> Pod:
@@ -160,16 +161,33 @@ def opened(cluster: Cluster, topology: Topology) -> Iterator[ClusterTarget]:
 
 @contextlib.contextmanager
 def endpoints(cluster: Cluster) -> Iterator[Endpoints]:
-    """Forward the pipeline's two doors to free local ports."""
+    """Forward the pipeline's two doors to free local ports; raise NotRunningError if one of them has no ready pod."""
+    for find, _ in _DOORS:
+        find(cluster)
+    with _forwarded(cluster) as doors:
+        yield doors
 
-    def adder() -> Pod:
-        return deployed.ready_pod(cluster, "sumflow", "app=adder", "adder")
 
-    def totalizer() -> Pod:
-        return deployed.ready_pod(cluster, "sumflow", "app=totalizer", "totalizer")
-
-    with streams.forwarded(cluster, adder, 50051) as grpc, streams.forwarded(cluster, totalizer, 8080) as rest:
+@contextlib.contextmanager
+def _forwarded(cluster: Cluster) -> Iterator[Endpoints]:
+    (adder, grpc_port), (totalizer, http_port) = _DOORS
+    with (
+        streams.forwarded(cluster, lambda: adder(cluster), grpc_port) as grpc,
+        streams.forwarded(cluster, lambda: totalizer(cluster), http_port) as rest,
+    ):
         yield Endpoints(grpc, f"http://{rest}")
+
+
+def _adder(cluster: Cluster) -> Pod:
+    return deployed.ready_pod(cluster, "sumflow", "app=adder", "adder")
+
+
+def _totalizer(cluster: Cluster) -> Pod:
+    return deployed.ready_pod(cluster, "sumflow", "app=totalizer", "totalizer")
+
+
+_DOORS: Final = ((_adder, 50051), (_totalizer, 8080))
+"""How a door's pod is found, and its container's port."""
 
 
 def _field(part: str) -> tuple[str, str]:

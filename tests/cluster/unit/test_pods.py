@@ -52,6 +52,12 @@ def test_a_pull_that_may_succeed_is_waited_for() -> None:
     assert isinstance(verdict, Waiting)
 
 
+def test_a_kubelet_that_is_behind_is_waited_for() -> None:
+    """A kubelet under load has not seen the Secret yet; that passes, unlike a Secret that does not exist."""
+    said = "failed to sync secret cache: timed out waiting for the condition"
+    assert isinstance(pods.judge(held("CreateContainerConfigError", said), now=NOW), Waiting)
+
+
 def test_the_own_image_names_the_option() -> None:
     """SumFlow's own image missing is mended by loading it, not by looking for a registry."""
     verdict = pods.judge(held("ImagePullBackOff", image="docker.io/library/sumflow:0.1.0"), now=NOW)

@@ -1,0 +1,45 @@
+"""Fixtures of the tests that need the cluster; without one they are skipped, `make test-cluster` brings it up first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testing.strimzi_standin import install
+from tests.cluster.live.system import KUBECONFIG, System
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the cluster, and its time."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> System:
+    """Return the cluster, reached as its administrator, with the install files of the release that `dev` pins."""
+    if not KUBECONFIG.exists():
+        pytest.skip("the test cluster is not up: `make cluster`")
+    return System(install.write("1.2.0", tmp_path_factory.mktemp("strimzi")))
+
+
+@pytest.fixture(scope="module")
+def empty(cluster: System) -> Iterator[System]:
+    """Return the cluster with nothing of SumFlow on it, and leave it so."""
+    _empty(cluster)
+    yield cluster
+    _empty(cluster)
+
+
+def _empty(cluster: System) -> None:
+    cluster.destroy("--delete-data")
+    names = ("sumflow", "sumflow-kafka", "sumflow-monitoring")
+    cluster.kubectl("delete", "namespace", *names, "--ignore-not-found", "--timeout=120s")
+    definitions = cluster.kubectl("get", "crd", "-l", "app=strimzi", "-o", "name").split()
+    if definitions:
+        cluster.kubectl("delete", *definitions, "--timeout=120s")
