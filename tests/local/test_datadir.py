@@ -73,6 +73,18 @@ def test_removing_follows_no_link_out_of_the_directory(tmp_path: Path) -> None:
     assert list(home.path.iterdir()) == []
 
 
+def test_a_start_clears_what_is_generated_and_nothing_else(tmp_path: Path) -> None:
+    """Libraries unpacked by a killed process do not pile up; data, secrets and logs stay."""
+    home = DataDir(tmp_path)
+    home.prepare(MARK)
+    kept = [home.data("kafka-0"), home.log("kafka-0"), tmp_path / "secrets" / "x.json"]
+    for file in (*kept, home.run_file("liblz4.so")):
+        file.touch()
+    home.clear_run_files()
+    assert list((tmp_path / "run").iterdir()) == []
+    assert all(file.exists() for file in kept)
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b'{"format": 99, "profile": "dev", "cluster_id": "x"}'])
 def test_a_damaged_or_other_mark_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
     """A mark that is not ours to read is an error for a person, never a traceback, and nothing is removed."""

@@ -123,6 +123,12 @@ class DataDir:
         self._require_space()
         return current
 
+    def clear_run_files(self) -> None:
+        """Remove what an earlier run generated or unpacked; all of it is made anew."""
+        with clear_disk_errors(self.path):
+            for file in (self.path / "run").iterdir():
+                file.unlink()
+
     def remove_content(self) -> None:
         """Remove everything in the directory, if it is ours; raise UsageError if it is not."""
         if self.mark() is None:

@@ -113,6 +113,7 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
     )
     _log_to(home)
     _stop_leftovers(home)
+    home.clear_run_files()
     its_ports = ports.assign(topology, base)
     preflight.require_free(its_ports)
     programs = bringup.Programs(load(CommandSettings), topology.kafka, options.cache_dir, reporter)
