@@ -31,7 +31,9 @@ def unprivileged() -> tuple[str, ...]:
     nobody = pwd.getpwnam("nobody")
     keep = "+dac_override"
     identity = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
-    return (setpriv, *identity, f"--inh-caps={keep}", f"--ambient-caps={keep}", "--")
+    # Without this bit access(2) disregards the capability, and PostgreSQL asks access(2) whether it may run its own programs.
+    honoured_by_access = "--securebits=+no_setuid_fixup"
+    return (setpriv, *identity, honoured_by_access, f"--inh-caps={keep}", f"--ambient-caps={keep}", "--")
 
 
 def give_away(path: Path) -> None:
