@@ -64,7 +64,9 @@ class System:
 
     def kubectl(self, *args: str, given: str | None = None) -> str:
         """Run `kubectl`; fail the test if it fails."""
-        done = self._run([str(KUBECTL), *args], 120, given)
+        # A cache of its own: kubectl remembers by address what an earlier cluster served there.
+        cache = ["--cache-dir", str(self.strimzi.parent / "kubectl-cache")]
+        done = self._run([str(KUBECTL), *cache, *args], 120, given)
         assert done.code == 0, done.err
         return done.out
 
