@@ -31,7 +31,7 @@ def unprivileged() -> tuple[str, ...]:
     nobody = pwd.getpwnam("nobody")
     keep = "+dac_override"
     identity = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
-    # Without this bit access(2) disregards the capability, and PostgreSQL asks access(2) whether it may run its own programs.
+    # Without this bit access(2) disregards the capability, and PostgreSQL asks it whether its own programs can run.
     honoured_by_access = "--securebits=+no_setuid_fixup"
     return (setpriv, *identity, honoured_by_access, f"--inh-caps={keep}", f"--ambient-caps={keep}", "--")
 
