@@ -43,7 +43,7 @@ class Watch:
 
     def forgive(self, ref: Ref) -> None:
         """Remember the pods of an object that was just changed: their troubles may be what the change mends."""
-        live = self.cluster.get(ref)
+        live = self.cluster.get(ref) if _has_pods(ref) else None
         if live is not None:
             self._old_pods |= {str(meta(pod)["uid"]) for pod in self._pods(ref, live)}
 

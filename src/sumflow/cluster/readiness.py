@@ -12,7 +12,8 @@ from sumflow.steps import Ready
 
 _REJECTED_CLUSTER: Final = ("Invalid", "Unsupported", "KafkaUpgradeException", "NoSuchResource")
 _REJECTED_TOPIC: Final = ("NotSupported", "ResourceConflict", "Invalid")
-_REJECTED_BY_KAFKA: Final = ("InvalidReplicationFactor", "InvalidPartitions", "InvalidConfig", "PolicyViolation")
+_REJECTED_BY_KAFKA: Final = ("invalidreplicationfactor", "invalidpartitions", "invalidconfig", "policyviolation")
+"""Kafka's errors that no repetition mends, without case and underscores: Java and C clients write them differently."""
 _ADMISSION: Final = ("exceeded quota", "violates PodSecurity", "is forbidden", "denied the request")
 
 
@@ -153,7 +154,8 @@ def _rejects_cluster(reason: str, message: str) -> bool:
 
 
 def _rejects_topic(reason: str, message: str) -> bool:
-    return reason.startswith(_REJECTED_TOPIC) or any(word in message for word in _REJECTED_BY_KAFKA)
+    said = message.casefold().replace("_", "")
+    return reason.startswith(_REJECTED_TOPIC) or any(word in said for word in _REJECTED_BY_KAFKA)
 
 
 def _custom(ref: Ref, found: Object, around: Around, rejects: Callable[[str, str], bool]) -> Verdict:

@@ -55,19 +55,19 @@ def test_a_missing_image_is_found_before_anything_is_created(fresh: System) -> N
 def test_an_image_that_cannot_be_pulled_ends_the_wait(fresh: System, tmp_path: Path) -> None:
     """A registry's image is the nodes' affair: the pull's failure ends the wait with the kubelet's words."""
     root = _edited(
-        tmp_path, "infrastructure/postgres/adder-postgres.yaml", "postgres:16-alpine", "127.0.0.1:1/postgres:16-alpine"
+        tmp_path, "infrastructure/postgres/adder-postgres.yaml", "postgres:16-alpine", "postgres:16.99-nowhere"
     )
     done = fresh.deploy("--manifests", str(root), "--timeout", "120", within_s=200)
     assert done.code == 1
     assert "pod sumflow/adder-postgres-0, container postgres" in done.err
-    assert "127.0.0.1:1/postgres:16-alpine" in done.err
+    assert "postgres:16.99-nowhere" in done.err
     assert "check that the nodes can pull" in done.err
 
 
 def test_repaired_it_goes_on(fresh: System, tmp_path: Path) -> None:
     """The broken pod, which its StatefulSet would wait for for ever, does not block the repaired one."""
     root = _edited(
-        tmp_path, "infrastructure/postgres/adder-postgres.yaml", "postgres:16-alpine", "127.0.0.1:1/postgres:16-alpine"
+        tmp_path, "infrastructure/postgres/adder-postgres.yaml", "postgres:16-alpine", "postgres:16.99-nowhere"
     )
     assert fresh.deploy("--manifests", str(root), "--timeout", "120", within_s=200).code == 1
     done = fresh.deploy()
@@ -103,7 +103,8 @@ def test_a_rejected_topic_ends_the_wait(fresh: System, tmp_path: Path) -> None:
     )
     done = fresh.deploy("--manifests", str(root), "--timeout", "120", within_s=260)
     assert done.code == 1
-    assert "sums" in done.err
+    assert "KafkaTopic sumflow-kafka/sums was rejected by its operator" in done.err
+    assert "retention.ms" in done.err
 
 
 def test_without_permissions_each_missing_one_is_named(fresh: System, tmp_path: Path) -> None:

@@ -150,6 +150,20 @@ def test_a_topic_with_more_copies_than_brokers_ends_the_wait() -> None:
     assert isinstance(_judge(custom("KafkaTopic", refused)), Hopeless)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.",
+        "KafkaError{code=UNKNOWN_TOPIC_OR_PART,val=3}",
+    ],
+    ids=["busy", "just made"],
+)
+def test_a_topic_whose_trouble_passes_is_waited_for(said: str) -> None:
+    """The operator tries again by itself: a busy broker, or one that has not heard of the new topic yet."""
+    refused = {"type": "Ready", "status": "False", "reason": "KafkaError", "message": said}
+    assert isinstance(_judge(custom("KafkaTopic", refused)), Waiting)
+
+
 def test_warnings_of_the_operator_are_told() -> None:
     """A Ready cluster with a deprecation says so."""
     verdict = _judge(

@@ -1,0 +1,157 @@
+"""What is made of the answers of API servers, brokers and pods; and in what order things are removed."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+
+from sumflow.cluster import failures, inside, inventory, metadata, removal
+from sumflow.cluster.conflicts import ConflictError
+from sumflow.cluster.objects import KINDS, Ref
+from sumflow.cluster.target import parse_topic
+from sumflow.errors import SumflowError
+from sumflow.settings import Address
+
+SECRET = Ref("", "v1", "Secret", "sumflow", "adder-postgres-secret")
+
+
+def _refused(code: int, message: str, **details: object) -> SumflowError:
+    body = json.dumps({"kind": "Status", "message": message, "details": details}).encode()
+    return failures.refused(code, body, f"apply {SECRET}", SECRET)
+
+
+def test_a_missing_permission_is_told_exactly() -> None:
+    """Who, which verb, which resource with its group, and where."""
+    said = (
+        'statefulsets.apps "adder-postgres" is forbidden: User "jane" cannot patch resource "statefulsets" '
+        'in API group "apps" in the namespace "sumflow"'
+    )
+    assert _refused(403, said).what == "jane may not patch statefulsets.apps in the namespace sumflow"
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "remedy"),
+    [
+        ("exceeded quota: tight, requested: secrets=1", "a quota does not allow", "kubectl describe resourcequota"),
+        ("because it is being terminated", "its namespace is being deleted", "wait until it is gone"),
+        ('admission webhook "x" denied the request: no', "not allowed to apply", "admission rule"),
+    ],
+)
+def test_403_is_not_always_a_missing_permission(said: str, what: str, remedy: str) -> None:
+    """A quota, a terminating namespace and a webhook also answer 403, and each has another remedy."""
+    error = _refused(403, said)
+    assert what in error.what
+    assert remedy in error.remedy
+
+
+def test_an_unknown_user_is_told_to_log_in() -> None:
+    """401 is about who asks, not about what is asked."""
+    assert "log in" in _refused(401, "Unauthorized").remedy
+
+
+def test_an_invalid_object_is_told_field_by_field() -> None:
+    """422 names each field and what is wrong with it."""
+    causes = [{"field": "spec.replicas", "message": "Invalid value: -1: must be greater than or equal to 0"}]
+    error = _refused(422, "invalid", causes=causes)
+    assert error.why == "spec.replicas: Invalid value: -1: must be greater than or equal to 0"
+
+
+def test_a_conflict_is_an_error_of_its_own() -> None:
+    """409 with field managers in it is a conflict; a 409 without is a refusal like others."""
+    cause = {"reason": "FieldManagerConflict", "field": ".data", "message": 'conflict with "vault" using v1'}
+    assert isinstance(_refused(409, "conflict", causes=[cause]), ConflictError)
+    assert not isinstance(_refused(409, "the object has been modified"), ConflictError)
+
+
+def test_a_server_that_does_not_speak_json_is_understood() -> None:
+    """A proxy's page in between does not end in a traceback."""
+    assert "502" in failures.refused(502, b"<html>Bad gateway</html>", "list pods", None).what
+
+
+def test_the_bottom_of_an_error_is_told() -> None:
+    """Of `pool is full of retries of: connection refused` the last part is what helps."""
+    error = RuntimeError("Max retries exceeded")
+    error.__cause__ = OSError("Connection refused")
+    assert failures.unreachable("https://10.0.0.1:6443", error).why == "Connection refused"
+
+
+def test_brokers_are_read_from_the_metadata() -> None:
+    """Two brokers, one with a rack, and the controller; an answer that is cut off is an error."""
+    host_a, host_b = b"kafka-0.example", b"kafka-1.example"
+    answer = struct.pack(">ii", 1, 2)
+    answer += struct.pack(">ih", 0, len(host_a)) + host_a + struct.pack(">ih", 9092, -1)
+    answer += struct.pack(">ih", 1, len(host_b)) + host_b + struct.pack(">ih", 9092, 2) + b"r1"
+    answer += struct.pack(">i", 1)
+    seen = metadata.parse(answer)
+    assert seen.addresses == {0: Address("kafka-0.example", 9092), 1: Address("kafka-1.example", 9092)}
+    assert seen.controller == 1
+    with pytest.raises(struct.error):
+        metadata.parse(answer[:-3])
+
+
+def test_a_topics_description_is_read() -> None:
+    """Partitions, leaders, replicas, in-sync replicas and settings, a comma inside of a setting included."""
+    described = (
+        "Topic: sums\tTopicId: x\tPartitionCount: 2\tReplicationFactor: 3\t"
+        "Configs: min.insync.replicas=2,cleanup.policy=compact,delete,retention.ms=604800000\n"
+        "\tTopic: sums\tPartition: 0\tLeader: 2\tReplicas: 2,0,1\tIsr: 2,0\tElr: \tLastKnownElr: \n"
+        "\tTopic: sums\tPartition: 1\tLeader: none\tReplicas: 0,1,2\tIsr: \n"
+    )
+    facts = parse_topic(described)
+    assert facts.config == {"min.insync.replicas": "2", "cleanup.policy": "compact,delete", "retention.ms": "604800000"}
+    assert (facts.partitions[0].leader, facts.partitions[0].in_sync) == (2, [2, 0])
+    assert (facts.partitions[1].leader, facts.partitions[1].in_sync) == (-1, [])
+
+
+def test_reachability_is_read_with_its_reason() -> None:
+    """A name that connects has no problem; of bash's complaint the reason is kept."""
+    answers = (
+        "adder.sumflow 50051\n"
+        "nowhere.sumflow 1 bash: line 1: nowhere.sumflow: Name or service not known\n"
+        "silent.sumflow 2 no answer within 3 s\n"
+    )
+    assert inside.parse_reach(answers) == {
+        Address("adder.sumflow", 50051): None,
+        Address("nowhere.sumflow", 1): "Name or service not known",
+        Address("silent.sumflow", 2): "no answer within 3 s",
+    }
+
+
+def _ref(group: str, kind: str, namespace: str, name: str) -> Ref:
+    return Ref(group, "v1", kind, namespace, name)
+
+
+CREATED = [
+    _ref("", "Namespace", "", "sumflow"),
+    _ref("apiextensions.k8s.io", "CustomResourceDefinition", "", "kafkas.kafka.strimzi.io"),
+    _ref("rbac.authorization.k8s.io", "ClusterRole", "", "strimzi-kafka-broker"),
+    _ref("apps", "Deployment", "sumflow-kafka", "strimzi-cluster-operator"),
+    _ref("kafka.strimzi.io", "Kafka", "sumflow-kafka", "sumflow-kafka"),
+    _ref("kafka.strimzi.io", "KafkaTopic", "sumflow-kafka", "sums"),
+    _ref("", "Secret", "sumflow", "adder-postgres-secret"),
+    _ref("", "PersistentVolumeClaim", "sumflow", "adder-postgres-pvc"),
+    _ref("apps", "StatefulSet", "sumflow", "adder-postgres"),
+    _ref("apps", "Deployment", "sumflow", "adder"),
+    _ref("", "Service", "sumflow", "adder"),
+]
+
+
+def test_what_needs_the_operator_goes_before_it() -> None:
+    """Topics before the cluster, both before the operator: their finalizers need it alive."""
+    order = [part.name for part in removal.parts(CREATED)]
+    assert order == ["workloads", "services and settings", "topics", "Kafka cluster", "Strimzi operator"]
+
+
+def test_data_definitions_and_namespaces_are_looked_at_apart() -> None:
+    """No part takes a volume, a password, a definition or a namespace with it."""
+    removed = {ref.kind for part in removal.parts(CREATED) for ref in part.refs}
+    assert removed.isdisjoint({"PersistentVolumeClaim", "Secret", "Namespace", "CustomResourceDefinition"})
+
+
+def test_every_kind_that_can_be_made_can_be_found_again() -> None:
+    """An inventory that leaves out a kind would leave its objects behind."""
+    asked = {"Node", "Pod", "Event", "PersistentVolume", "ReplicaSet", "StorageClass", "SelfSubjectAccessReview"}
+    asked |= {"Job", "CronJob", "PriorityClass"}
+    assert {kind for group, kind in KINDS if group not in inventory.GROUPS} <= asked
