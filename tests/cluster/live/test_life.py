@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.live.system import System
 
@@ -58,6 +59,14 @@ def test_no_difference_is_exit_code_0(deployed: System) -> None:
     """`diff` agrees with `deploy`."""
     done = deployed.diff()
     assert done.code == 0, done.out
+
+
+def test_kubectl_would_change_nothing(deployed: System) -> None:
+    """What deploy left is what `kubectl apply` of the same manifests leaves; passwords are the exception, by design."""
+    rendered = yaml.safe_load_all(deployed.sumflow("render", "--profile", "dev").out)
+    others = [each for each in rendered if each["kind"] != "Secret"]
+    given = yaml.safe_dump_all(others)
+    assert deployed.kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", given=given) == ""
 
 
 def test_the_checklist_passes(deployed: System) -> None:
