@@ -111,6 +111,16 @@ def test_killed_when_it_is_not_live() -> None:
     assert told((10.0, fail), (20.0, fail), (30.0, fail), life=ready())[1] == [Action.KILL]
 
 
+def test_not_asked_whether_it_is_live_before_it_is_ready() -> None:
+    """A slow start has its own limit; only what was ready once is killed for hanging, after the declared delay."""
+    busy = ReadinessSeen(1, "it recovers its log")
+    slow, actions = told((0.0, StartRequested()), (10.0, Tick()), (20.0, busy), (30.0, Tick()), (59.0, Tick()))
+    assert Action.ASK_LIVENESS not in actions
+    up = told((59.5, ReadinessSeen(1, None)), life=slow)[0]
+    assert told((69.4, Tick()), life=up)[1] == [Action.ASK_READINESS]
+    assert Action.ASK_LIVENESS in told((69.6, Tick()), life=up)[1]
+
+
 def test_killed_when_it_never_becomes_ready() -> None:
     """A start that takes longer than its limit is ended by force; its exit leads to another try."""
     life = told((0.0, StartRequested()), (30.0, ReadinessSeen(1, "no answer")))[0]

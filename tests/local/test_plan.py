@@ -11,7 +11,7 @@ import pytest
 from sumflow import topology
 from sumflow.errors import ManifestError
 from sumflow.local import discovery, jvm, kafka, plan, ports, process
-from sumflow.local.checks import HttpOk
+from sumflow.local.checks import HttpOk, PortOpen, ZooKeeperAlive, ZooKeeperServes
 from sumflow.local.datadir import DataDir
 from sumflow.local.java import Java
 from sumflow.topology.model import DnsAddress, Topology
@@ -57,6 +57,21 @@ def test_a_replica_listens_where_its_probe_asks() -> None:
     assert component.readiness == HttpOk(10090, "/readyz")
     assert component.liveness == HttpOk(10090, "/livez")
     assert env["INSTANCE"] == "adder-1"
+
+
+def test_every_server_is_asked_for_an_answer() -> None:
+    """Nothing that hangs passes for ready or live: an open port alone is enough for no component."""
+    for profile in ("dev", "kraft", "spec"):
+        for name, component in planned(profile)[2].items():
+            assert component.liveness, name
+            assert not isinstance(component.readiness, PortOpen), name
+            assert not isinstance(component.liveness, PortOpen), name
+
+
+def test_a_zookeeper_node_is_not_restarted_for_its_peers() -> None:
+    """It is ready with a quorum, and live without one."""
+    node = planned("spec")[2]["zookeeper-0"]
+    assert (type(node.readiness), type(node.liveness)) == (ZooKeeperServes, ZooKeeperAlive)
 
 
 def test_declared_names_lead_to_the_local_servers() -> None:

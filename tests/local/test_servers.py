@@ -14,6 +14,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 from sumflow import steps
 from sumflow.errors import SumflowError
 from sumflow.local import postgres, topics
+from sumflow.local.checks import KafkaAnswers, problem_of
 from sumflow.topology.model import Source, Topic
 from tests.servers import postgres_server
 
@@ -119,6 +120,11 @@ def test_a_missing_topic_is_not_yet_ready(kafka_bootstrap: str, declared: Topic)
     seen = topics.topics_ready(topics.client(kafka_bootstrap), [declared])
     assert isinstance(seen, steps.NotYet)
     assert "0 of 2" in seen.reason
+
+
+def test_a_broker_is_asked_in_its_own_protocol(kafka_bootstrap: str) -> None:
+    """The request of the health check is one that a real broker answers."""
+    assert problem_of(KafkaAnswers(int(kafka_bootstrap.rpartition(":")[2])), 5) is None
 
 
 def test_a_cluster_without_its_brokers_is_not_ready(kafka_bootstrap: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sumflow import steps
@@ -81,6 +82,14 @@ def test_a_dead_process_is_told_from_a_living_one(tmp_path: Path, me: Identity) 
     """A recorded process id that is nobody's any more is dead, whatever the record says."""
     seen = status.look(recorded(tmp_path, me, component("a", FINE, DEAD)))
     assert (seen.components[0].state, seen.components[0].pid, seen.healthy) == ("dead", None, False)
+
+
+def test_a_process_that_ends_while_it_is_looked_at_has_no_memory() -> None:
+    """Processes come and go while `status` looks: that is no error."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        looked_at = psutil.Process(ended.pid)
+        ended.wait()
+        assert status.memory_of(looked_at) == 0
 
 
 def test_components_without_a_supervisor_are_orphans(tmp_path: Path, me: Identity) -> None:

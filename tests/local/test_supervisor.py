@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -14,7 +16,15 @@ import pytest
 
 from sumflow.errors import SumflowError
 from sumflow.local import detached, orphans, process
-from sumflow.local.checks import CommandOk, HttpOk, PortOpen, problem_of
+from sumflow.local.checks import (
+    CommandOk,
+    HttpOk,
+    KafkaAnswers,
+    PortOpen,
+    ZooKeeperAlive,
+    ZooKeeperServes,
+    problem_of,
+)
 from sumflow.local.datadir import DataDir
 from sumflow.local.lifecycle import Phase, Rules
 from sumflow.local.plan import Component
@@ -192,6 +202,23 @@ def test_a_log_that_grew_too_large_is_moved_aside(tmp_path: Path) -> None:
     assert previous.stat().st_size == process.LOG_LIMIT
 
 
+def test_a_log_that_cannot_be_moved_aside_stays(tmp_path: Path) -> None:
+    """A full disk, or whatever else keeps a log from being moved, ends neither the supervisor nor the log."""
+    log = tmp_path / "x.log"
+    with log.open("ab") as appending:
+        appending.truncate(process.LOG_LIMIT + 10)
+    (tmp_path / "x.log.1").mkdir()
+    process.rotate(log)
+    assert log.stat().st_size == process.LOG_LIMIT + 10
+
+
+def test_a_program_that_hangs_is_an_error_with_a_remedy() -> None:
+    """What is run to its end has a time limit, and what is late is told as ours, not as a bug."""
+    with pytest.raises(SumflowError, match="did not end within") as raised:
+        process.run((sys.executable, "-c", "import signal; signal.pause()"), 0.2)
+    assert raised.value.remedy
+
+
 def test_the_way_a_process_ended_is_told_in_words() -> None:
     """Exit codes and signals are told apart; an unknown signal does not matter."""
     assert exit_in_words(3) == "ended with exit code 3"
@@ -207,6 +234,49 @@ def test_checks_say_what_is_wrong(tmp_path: Path) -> None:
     assert problem_of(CommandOk((sys.executable, "-c", "import sys; sys.exit('no quorum')")), 10) == "no quorum"
     assert problem_of(CommandOk((sys.executable, "-c", "")), 10) is None
     assert "FileNotFoundError" in str(problem_of(CommandOk((str(tmp_path / "x"),)), 1))
+    assert "did not end" in str(problem_of(CommandOk((sys.executable, "-c", "import signal; signal.pause()")), 0.2))
+
+
+@pytest.mark.parametrize("check", [KafkaAnswers, ZooKeeperServes, ZooKeeperAlive])
+def test_a_server_that_hangs_does_not_pass(check: type[KafkaAnswers | ZooKeeperServes | ZooKeeperAlive]) -> None:
+    """For a stopped process the kernel still opens connections; only an answer is a sign of life."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "does not answer" in str(problem_of(check(silent.getsockname()[1]), 0.2))
+
+
+def test_zookeeper_without_a_quorum_is_alive_and_does_not_serve() -> None:
+    """A node is not restarted because its peers are away: `ruok` is answered all the same, `srvr` without a mode."""
+    with answering(b"imok") as port:
+        assert problem_of(ZooKeeperAlive(port), 5) is None
+    with answering(b"This ZooKeeper instance is not currently serving requests\n") as port:
+        assert problem_of(ZooKeeperServes(port), 5) == "it has found no quorum yet"
+    with answering(b"Zookeeper version: 3.8.3\nMode: follower\n") as port:
+        assert problem_of(ZooKeeperServes(port), 5) is None
+
+
+def test_only_kafkas_own_answer_passes_as_kafka() -> None:
+    """Another program on the port, an error and a cut answer do not."""
+    for said, passes in ((b"\0\0\0\x0a\0\0\0\1\0\0", True), (b"\0\0\0\x0a\0\0\0\1\0\x23", False),
+                         (b"HTTP/1.1 400 Bad Request\r\n\r\n", False), (b"\0\0", False)):  # fmt: skip
+        with answering(said) as port:
+            assert (problem_of(KafkaAnswers(port), 5) is None) is passes
+
+
+@contextmanager
+def answering(said: bytes) -> Iterator[int]:
+    """A server that answers one question, whatever it is."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(10)
 
 
 class Heard:

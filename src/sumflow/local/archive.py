@@ -20,9 +20,8 @@ from typing import Final
 from sumflow import steps
 from sumflow.errors import SumflowError
 from sumflow.local import jvm, kafka, process
-from sumflow.local.checks import Check, PortOpen, ZooKeeperServes, problem_of
+from sumflow.local.checks import Check, KafkaAnswers, ZooKeeperServes, problem_of
 from sumflow.local.datadir import one_at_a_time
-from sumflow.settings import child_environment
 from sumflow.topology.model import KafkaCluster
 
 _TRIAL_LIMIT_S: Final = 60.0
@@ -63,12 +62,12 @@ def _run_trial(directory: Path, machine: jvm.Jvm, cluster: KafkaCluster) -> list
     broker = _write(directory / "broker", kafka.node_properties(layout, node))
     if not keeper:
         jvm.format_node(machine, layout.cluster_id, broker, node.data)
-        with _running(directory, machine, jvm.KAFKA, broker, PortOpen(ports[3])) as listed:
+        with _running(directory, machine, jvm.KAFKA, broker, KafkaAnswers(ports[3])) as listed:
             return [listed]
     quorum = _write(directory / "quorum", kafka.zookeeper_properties(layout, keeper[0]))
     with (
         _running(directory, machine, jvm.ZOOKEEPER, quorum, ZooKeeperServes(ports[0])) as first,
-        _running(directory, machine, jvm.KAFKA, broker, PortOpen(ports[3])) as second,
+        _running(directory, machine, jvm.KAFKA, broker, KafkaAnswers(ports[3])) as second,
     ):
         return [first, second]
 
@@ -106,9 +105,7 @@ def _dump(machine: jvm.Jvm, lists: list[Path], target: Path, directory: Path) ->
     draft = directory / target.name
     flags = ("-Xshare:dump", f"-XX:SharedClassListFile={merged}", f"-XX:SharedArchiveFile={draft}")
     command = machine.command(jvm.KAFKA, heap="512m", flags=flags)
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env=child_environment({}), cwd=directory
-    )
+    done = process.run(command, 120, cwd=directory)
     if done.returncode or not draft.exists():
         raise SumflowError("Java wrote no class archive", why=(done.stderr + done.stdout)[-1000:].strip())
     draft.chmod(0o644)

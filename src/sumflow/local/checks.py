@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import http.client
 import socket
-import subprocess
+import struct
 from typing import Final
 
 import msgspec
 
-from sumflow.settings import child_environment
+from sumflow.errors import SumflowError
+from sumflow.local import process
 
 _HOST: Final = "127.0.0.1"
 _READ_AT_MOST: Final = 1 << 16
@@ -37,32 +38,56 @@ class CommandOk(msgspec.Struct, frozen=True, tag="command"):
     argv: tuple[str, ...]
 
 
+class KafkaAnswers(msgspec.Struct, frozen=True, tag="kafka"):
+    """Passes when a broker or controller answers a request: one that hangs still lets the kernel open connections."""
+
+    port: int
+
+
+class ZooKeeperAlive(msgspec.Struct, frozen=True, tag="zookeeper-alive"):
+    """Passes when the node answers `ruok`, with a quorum or without one: its peers' absence is not its own illness."""
+
+    port: int
+
+
 class ZooKeeperServes(msgspec.Struct, frozen=True, tag="zookeeper"):
     """Passes when the node answers `srvr` as a member of a quorum."""
 
     port: int
 
 
-Check = PortOpen | HttpOk | CommandOk | ZooKeeperServes
+Check = PortOpen | HttpOk | CommandOk | KafkaAnswers | ZooKeeperAlive | ZooKeeperServes
 
 
 def problem_of(check: Check, timeout_s: float) -> str | None:
     """Ask; return None when the check passes, else what is wrong in a few words."""
     try:
-        match check:
-            case PortOpen(port):
-                socket.create_connection((_HOST, port), timeout_s).close()
-                return None
-            case HttpOk(port, path):
-                return _http(port, path, timeout_s)
-            case CommandOk(argv):
-                return _command(argv, timeout_s)
-            case ZooKeeperServes(port):
-                return _zookeeper(port, timeout_s)
+        return _ask(check, timeout_s)
     except ConnectionRefusedError:
         return "it does not listen yet"
-    except (OSError, http.client.HTTPException, subprocess.TimeoutExpired) as error:
+    except TimeoutError:
+        return f"it does not answer within {timeout_s:.0f} s"
+    except SumflowError as error:
+        return error.what
+    except (OSError, http.client.HTTPException) as error:
         return f"{type(error).__name__}: {error}"[:200]
+
+
+def _ask(check: Check, timeout_s: float) -> str | None:
+    match check:
+        case PortOpen(port):
+            socket.create_connection((_HOST, port), timeout_s).close()
+            return None
+        case HttpOk(port, path):
+            return _http(port, path, timeout_s)
+        case CommandOk(argv):
+            return _command(argv, timeout_s)
+        case KafkaAnswers(port):
+            return _kafka(port, timeout_s)
+        case ZooKeeperAlive(port):
+            return None if _four_letters(b"ruok", port, timeout_s) == b"imok" else "it does not say that it is well"
+        case ZooKeeperServes(port):
+            return None if b"Mode: " in _four_letters(b"srvr", port, timeout_s) else "it has found no quorum yet"
 
 
 def _http(port: int, path: str, timeout_s: float) -> str | None:
@@ -80,19 +105,29 @@ def _http(port: int, path: str, timeout_s: float) -> str | None:
 
 
 def _command(argv: tuple[str, ...], timeout_s: float) -> str | None:
-    done = subprocess.run(
-        argv, capture_output=True, text=True, timeout=timeout_s, check=False, env=child_environment({})
-    )
+    done = process.run(argv, timeout_s)
     if done.returncode == 0:
         return None
     said = (done.stderr or done.stdout).strip()[:160]
     return said or f"{argv[0].rpartition('/')[2]} ends with {done.returncode}"
 
 
-def _zookeeper(port: int, timeout_s: float) -> str | None:
+def _kafka(port: int, timeout_s: float) -> str | None:
+    """Ask ApiVersions in version 0, which any client may ask first and every release answers (KIP-35, KIP-896)."""
+    key, version, correlation, no_client_id = 18, 0, 1, -1
+    request = struct.pack(">ihhih", 10, key, version, correlation, no_client_id)
     with socket.create_connection((_HOST, port), timeout_s) as connection:
-        connection.sendall(b"srvr")
-        said = b""
-        while len(said) < 1 << 16 and (more := connection.recv(4096)):
-            said += more
-    return None if b"Mode: " in said else "it has found no quorum yet"
+        connection.sendall(request)
+        with connection.makefile("rb") as answer:
+            head = answer.read(10)
+    if len(head) < 10 or struct.unpack(">iih", head)[1:] != (correlation, 0):
+        return "it does not answer as Kafka does"
+    return None
+
+
+def _four_letters(word: bytes, port: int, timeout_s: float) -> bytes:
+    """Ask ZooKeeper one of its four-letter words; the node ends the connection after its answer."""
+    with socket.create_connection((_HOST, port), timeout_s) as connection:
+        connection.sendall(word)
+        with connection.makefile("rb") as answer:
+            return answer.read(_READ_AT_MOST)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sumflow.errors import SumflowError
+from sumflow.local import process
 from sumflow.local.java import Java
-from sumflow.settings import child_environment
 
 KAFKA: Final = "kafka.Kafka"
 STORAGE_TOOL: Final = "kafka.tools.StorageTool"
@@ -47,9 +46,7 @@ class Jvm:
     def run(self, main: str, *args: str) -> str:
         """Run one of Kafka's tools to its end and return what it printed; raise SumflowError if it fails."""
         command = self.command(main, *args, heap="128m", flags=("-XX:TieredStopAtLevel=1",))
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, env=child_environment({})
-        )
+        done = process.run(command, 120)
         if done.returncode:
             raise SumflowError(
                 f"{main} failed with exit code {done.returncode}",

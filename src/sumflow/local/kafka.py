@@ -37,7 +37,7 @@ ZOOKEEPER_LOCAL_ONLY: Final = (
     ("tickTime", "1000", "the shortest session is two ticks; see zookeeper.session.timeout.ms"),
     ("initLimit", "20", "as Strimzi, in ticks of half the length"),
     ("syncLimit", "10", "the same"),
-    ("4lw.commands.whitelist", "srvr, ruok", "the readiness probe and `verify` ask `srvr`"),
+    ("4lw.commands.whitelist", "srvr, ruok", "readiness and `verify` ask `srvr`, liveness asks `ruok`"),
     ("admin.enableServer", "false", "its web console needs jars and a port that nothing here uses"),
     ("autopurge.purgeInterval", "1", "old snapshots go, as with Strimzi"),
     ("maxClientCnxns", "0", "all clients come from this one address"),

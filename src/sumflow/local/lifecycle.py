@@ -153,7 +153,7 @@ def _spawned(life: Life, rules: Rules, now: float) -> Decision:
         failed_live=0,
         act_at=now + rules.start_limit_s,
         ask_ready_at=now,
-        ask_live_at=now + max(rules.live_delay_s, rules.live_period_s),
+        ask_live_at=None,
         problem="it starts",
     )
     return begun, (Action.SPAWN,)
@@ -187,6 +187,10 @@ def _on_readiness(life: Life, rules: Rules, event: Event, now: float) -> Decisio
         return life, ()
     if event.problem is None:
         ready = replace(life, phase=Phase.READY, ready_once=True, failed_ready=0, act_at=None, problem="")
+        if life.phase is Phase.STARTING:
+            # Not before: a start has a limit of its own, and an early liveness check would undercut it.
+            first = max(now + rules.live_period_s, life.started_at + rules.live_delay_s)
+            ready = replace(ready, ask_live_at=first)
         return replace(ready, ask_ready_at=now + rules.ready_period_s), ()
     if life.phase is Phase.STARTING:
         return replace(life, problem=event.problem, ask_ready_at=now + STARTING_PERIOD_S), ()

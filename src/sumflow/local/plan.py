@@ -12,7 +12,7 @@ from typing import Final
 
 from sumflow.errors import ManifestError
 from sumflow.local import discovery, jvm, kafka, postgres, process
-from sumflow.local.checks import Check, CommandOk, HttpOk, PortOpen, ZooKeeperServes
+from sumflow.local.checks import Check, CommandOk, HttpOk, KafkaAnswers, PortOpen, ZooKeeperAlive, ZooKeeperServes
 from sumflow.local.credentials import Values
 from sumflow.local.datadir import DataDir
 from sumflow.local.lifecycle import Rules
@@ -109,8 +109,9 @@ def _coordination(layout: kafka.Layout, machine: Machine) -> Iterator[Component]
             heap=NODE_HEAP,
             flags=("-XX:TieredStopAtLevel=1", _temporary_files(machine)),
         )
-        check = ZooKeeperServes(node.client_port)
-        yield _java_component(name, "ZooKeeper node", "coordination", argv, machine, check, node.client_port)
+        port = node.client_port
+        checks = ZooKeeperServes(port), ZooKeeperAlive(port)
+        yield _java_component(name, "ZooKeeper node", "coordination", argv, machine, checks, port)
     for node_ in layout.nodes:
         if node_.port is None and node_.controller_port:
             yield _kafka_component(layout, node_, machine, "KRaft controller", "coordination", NODE_HEAP)
@@ -131,7 +132,7 @@ def _kafka_component(
     argv = machine.jvm.command(jvm.KAFKA, properties, heap=heap, flags=(_temporary_files(machine),))
     port = node.port or node.controller_port or 0
     what = f"Kafka {layout.cluster.version} {role}"
-    return _java_component(name, what, stage, argv, machine, PortOpen(port), port)
+    return _java_component(name, what, stage, argv, machine, (KafkaAnswers(port), KafkaAnswers(port)), port)
 
 
 def _temporary_files(machine: Machine) -> str:
@@ -140,11 +141,12 @@ def _temporary_files(machine: Machine) -> str:
 
 
 def _java_component(
-    name: str, what: str, stage: str, argv: tuple[str, ...], machine: Machine, check: Check, port: int
+    name: str, what: str, stage: str, argv: tuple[str, ...], machine: Machine, checks: tuple[Check, Check], port: int
 ) -> Component:
+    """Return the process of a JVM; `checks` are readiness and liveness."""
     command = process.Command(argv, machine.home.log(name))
     rules = replace(_JVM_RULES, stop_grace_s=STOP_GRACE_S[stage])
-    return Component(name, what, stage, command, check, check, rules, (f"127.0.0.1:{port}",), check_timeout_s=3.0)
+    return Component(name, what, stage, command, *checks, rules, (f"127.0.0.1:{port}",), check_timeout_s=3.0)
 
 
 def _database(database: Database, machine: Machine) -> Component:

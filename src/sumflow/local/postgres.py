@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sumflow.errors import SumflowError
-from sumflow.local import privileges
-from sumflow.settings import child_environment
+from sumflow.local import privileges, process
 
 MAJOR: Final = "16"
 """The release that the package brings."""
@@ -106,9 +104,7 @@ def _create_database(data: Path, name: str) -> None:
 
 def _run(program: tuple[str, ...], told: str = "") -> None:
     command = (*privileges.unprivileged(), *program)
-    done = subprocess.run(
-        command, input=told, capture_output=True, text=True, timeout=60, check=False, env=child_environment({})
-    )
+    done = process.run(command, 60, told=told)
     if done.returncode:
         raise SumflowError(
             f"{Path(program[0]).name} failed with exit code {done.returncode}: {' '.join(command)}",

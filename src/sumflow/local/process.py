@@ -85,6 +85,30 @@ def start(command: Command) -> subprocess.Popen[bytes]:
         ) from error
 
 
+def run(
+    argv: tuple[str, ...], within_s: float, *, told: str = "", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and return its exit code and what it said; raise SumflowError if it hangs."""
+    try:
+        return subprocess.run(
+            argv,
+            input=told,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=within_s,
+            check=False,
+            env=child_environment({}),
+            cwd=cwd,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SumflowError(
+            f"{Path(argv[0]).name} did not end within {within_s:.0f} s",
+            why=" ".join(argv)[:2000],
+            remedy="the disk or the machine is very slow at the moment: try again, or see what else works on it",
+        ) from error
+
+
 def send(pid: int, number: int) -> None:
     """Signal a process; one that is gone needs no signal any more."""
     with contextlib.suppress(ProcessLookupError):
@@ -95,12 +119,14 @@ def rotate(log: Path) -> None:
     """Move a log that has grown too large aside.
 
     A running program appends to the file it has open, so the content is copied and the file emptied: what is written
-    in between is lost, which is the price of programs that know nothing of their log's limit.
+    in between is lost, which is the price of programs that know nothing of their log's limit. Where it cannot be done
+    (a full disk), the log stays as it is until the next look: whoever supervises has more important things to do.
     """
-    if not log.exists() or log.stat().st_size <= LOG_LIMIT:
-        return
-    log.with_name(log.name + ".1").write_bytes(log.read_bytes()[-LOG_LIMIT:])
-    os.truncate(log, 0)
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        if file.seek(0, os.SEEK_END) > LOG_LIMIT:
+            file.seek(-LOG_LIMIT, os.SEEK_END)
+            log.with_name(log.name + ".1").write_bytes(file.read(LOG_LIMIT))
+            os.truncate(log, 0)
 
 
 def log_tail(log: Path, lines: int = 12) -> str:

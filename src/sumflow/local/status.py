@@ -83,16 +83,22 @@ def not_running(home: DataDir) -> NotRunningError:
 
 def memory_of(process: psutil.Process) -> int:
     """Return the resident memory of a process and its children in bytes, shared pages divided among those who share."""
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        try:
-            information = one.memory_full_info()
-            total += getattr(information, "pss", 0) or information.rss
-        except psutil.AccessDenied:
-            total += one.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
+    try:
+        family = (process, *process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(map(_memory_of_one, family))
+
+
+def _memory_of_one(process: psutil.Process) -> int:
+    """Return one process's memory; a process that ends while it is looked at has none."""
+    try:
+        information = process.memory_full_info()
+        return int(getattr(information, "pss", 0) or information.rss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _anything_lives(record: SystemState) -> bool:
@@ -104,9 +110,8 @@ def _supervisor(identity: Identity) -> SupervisorStatus | None:
     process = identity.find()
     if process is None:
         return None
-    own = process.memory_full_info()
-    memory = getattr(own, "pss", 0) or own.rss
-    return SupervisorStatus(pid=identity.pid, uptime_s=time.time() - identity.created_at, memory_bytes=memory)
+    uptime_s = time.time() - identity.created_at
+    return SupervisorStatus(pid=identity.pid, uptime_s=uptime_s, memory_bytes=_memory_of_one(process))
 
 
 def _component(record: ComponentState) -> ComponentStatus:
