@@ -53,6 +53,16 @@ UNKNOWN = {
     f"{POD}.hostNetwork": (ADDER, "      enableServiceLinks: false", "      hostNetwork: true"),
     f"{POD}.containers[].command": (ADDER, "          imagePullPolicy: IfNotPresent", "          command: [sh]"),
     f"{POD}.containers[].resources.limits.gpu": (ADDER, "              memory: 512Mi", "              gpu: 1"),
+    f"{POD}.containers[].startupProbe.exec": (
+        ADDER,
+        "            failureThreshold: 30",
+        "            exec: {command: [x]}",
+    ),
+    f"{POD}.containers[].startupProbe.httpGet": (
+        POSTGRES,
+        "            failureThreshold: 120",
+        "            httpGet: {}",
+    ),
     f"{POD}.volumes[].hostPath": (ADDER, "          emptyDir:", "          hostPath: {path: x}"),
     "spec.partition": (TOPIC, "  partitions: 6", "  partition: 6"),
     "immutable": (POSTGRES, "type: Opaque", "immutable: true"),

@@ -1,4 +1,4 @@
-"""The table of the fields of pods: Deployments and StatefulSets, their containers and probes. Data only."""
+"""The table of the fields of pods: Deployments and StatefulSets, their containers and probes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sumflow.topology.rules import (
     NO_LIMITS,
     NO_SCHEDULER,
     ONE_USER,
+    Fields,
     below,
     honoured,
     ignored,
@@ -16,35 +17,47 @@ from sumflow.topology.rules import (
 
 RESOURCES = ignored(NO_LIMITS, "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 
-CHECKS = (
-    honoured("PostgreSQL is asked whether it accepts the declared user, as `pg_isready` does", "exec.command[]")
-    | honoured("GET is sent to the process's local port; 200 to 399 is healthy", "httpGet.path", "httpGet.port")
+OUR_CHECKS = (
+    honoured("GET is sent to the process's local port; 200 to 399 is healthy", "httpGet.path", "httpGet.port")
     | honoured("the local port must accept connections", "grpc.port")
     | ignored("the port is asked, not the service", "grpc.service")
-    | ignored("one good answer is enough", "successThreshold")
 )
 
-TIMING = honoured("how often it is asked, and how many bad answers in a row count", "periodSeconds", "failureThreshold")
+POSTGRES_CHECKS = ignored("`pg_isready` is asked, as the declared user", "exec.command[]")
 
 STARTUP = (
-    below("startupProbe.", CHECKS)
-    | honoured("their product is how long a start may take, a minute at least", "startupProbe.periodSeconds")
-    | honoured("see `periodSeconds`", "startupProbe.failureThreshold")
-    | ignored("one machine asks at once, as a person waits", "startupProbe.initialDelaySeconds")
-    | ignored("the readiness check's patience is used", "startupProbe.timeoutSeconds")
+    honoured("their product is how long a start may take, a minute at least", "periodSeconds")
+    | honoured("see `periodSeconds`", "failureThreshold")
+    | ignored("one good answer is enough", "successThreshold")
+    | ignored("one machine asks at once, as a person waits", "initialDelaySeconds")
+    | ignored("the readiness check's patience is used", "timeoutSeconds")
 )
 
 READINESS = (
-    below("readinessProbe.", CHECKS | TIMING)
-    | honoured("how long an answer may take; PostgreSQL has 3 s", "readinessProbe.timeoutSeconds")
-    | ignored("one machine asks at once, as a person waits", "readinessProbe.initialDelaySeconds")
+    honoured("how often it is asked; after a bad answer every second", "periodSeconds")
+    | honoured("so many bad answers in a row count", "failureThreshold")
+    | ignored("one good answer is enough", "successThreshold")
+    | ignored("one machine asks at once, as a person waits", "initialDelaySeconds")
+    | honoured("how long an answer may take; PostgreSQL has 3 s", "timeoutSeconds")
 )
 
 LIVENESS = (
-    below("livenessProbe.", CHECKS | TIMING)
-    | honoured("the first question waits so long", "livenessProbe.initialDelaySeconds")
-    | ignored("the readiness check's patience is used", "livenessProbe.timeoutSeconds")
+    honoured("how often it is asked, once the process has been ready", "periodSeconds")
+    | honoured("so many bad answers in a row count", "failureThreshold")
+    | ignored("one good answer is enough", "successThreshold")
+    | honoured("the first question waits so long", "initialDelaySeconds")
+    | ignored("the readiness check's patience is used", "timeoutSeconds")
 )
+
+
+def probes(checks: Fields) -> Fields:
+    """Return the fields of a container's three probes, each of which may ask in these ways."""
+    return (
+        below("startupProbe.", ignored("a start is over when the readiness check passes", *checks) | STARTUP)
+        | below("readinessProbe.", checks | READINESS)
+        | below("livenessProbe.", checks | LIVENESS)
+    )
+
 
 CONTAINER = (
     honoured("the component's name, also in logs", "name")
@@ -60,13 +73,11 @@ CONTAINER = (
         "securityContext.capabilities.drop[]",
     )
     | ignored(DIRECTORIES, "volumeMounts[].name", "volumeMounts[].mountPath")
-    | STARTUP
-    | READINESS
-    | LIVENESS
 )
 
 OUR_CONTAINER = (
     CONTAINER
+    | probes(OUR_CHECKS)
     | honoured("SumFlow's own services are run, those of this installation", "image")
     | honoured("which service, and its arguments", "args[]")
     | honoured("the environment", "env[].name", "env[].value", "env[].valueFrom.fieldRef.fieldPath")
@@ -74,6 +85,7 @@ OUR_CONTAINER = (
 
 POSTGRES_CONTAINER = (
     CONTAINER
+    | probes(POSTGRES_CHECKS)
     | honoured("PostgreSQL of this major version is run", "image")
     | ignored("`PGDATA` alone may be set; data are below the data directory here", "env[].name", "env[].value")
 )
