@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sumflow.client import bulk, importing, journal
 from sumflow.client.endpoints import Endpoints
@@ -259,6 +260,14 @@ def test_a_total_that_does_not_follow_is_said_and_nothing_is_lost(
     assert outcome.total_after is None
     assert "has not moved" in outcome.problem
     assert outcome.progress.accepted == 1
+
+
+def test_the_highest_position_of_a_lane_is_waited_for() -> None:
+    """A batch that had to be sent again can stand behind its successor; the total must include both."""
+    progress = new_progress()
+    for position in ("a:6", "a:5"):
+        progress = replace(progress, positions=progress.with_position(position))
+    assert progress.positions == {"a": 6}
 
 
 def test_positions_of_many_lanes_are_kept_bounded() -> None:

@@ -93,7 +93,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             return self.positions
         lane, _, seq = position.rpartition(":")
         others = [(known, at) for known, at in self.positions.items() if known != lane]
-        return dict([*others[1 - _LANES_KEPT :], (lane, int(seq))])
+        # A batch that is sent again may be stored behind a later one, whose answer then comes with the lower seq.
+        highest = max(int(seq), self.positions.get(lane, 0))
+        return dict([*others[1 - _LANES_KEPT :], (lane, highest)])
 
 
 class _Entry(msgspec.Struct):
