@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,11 @@ def generated(version: str) -> dict[str, Path]:
 
 
 def _generate_all(generator: Generator, missing: list[Definition], made: dict[str, Path]) -> None:
+    paths = ssl.get_default_verify_paths()
+    if (
+        authorities := paths.cafile or paths.capath
+    ):  # requests knows only the public ones; a company's own, or a mirror's, are with the system's
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)
     central = {"central": mirrors.repositories()[0]}
     environment = jgo.build(generator.endpoint, repositories=central)
     class_path = os.pathsep.join(str(jar) for jar in environment.all_jars)

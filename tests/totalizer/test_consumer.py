@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from sumflow.database import conninfo
 from tests.totalizer.bench import Bench
 from tests.totalizer.records import Lane, foreign_value
 
@@ -164,7 +165,7 @@ def cut_sessions(bench: Bench) -> int:
 
 def test_a_lock_that_is_held_too_long_is_waited_out(bench: Bench) -> None:
     """A transaction that cannot proceed is given up and repeated; the total is right when the lock is gone."""
-    with bench.running() as running, psycopg.connect(bench.database.info.dsn) as blocker:
+    with bench.running() as running, psycopg.connect(conninfo(bench.settings, "blocker")) as blocker:
         bench.eventually(lambda: running.consumer.problem(), None)
         blocker.execute("SELECT * FROM totals FOR UPDATE")
         bench.add(Lane(), up_to(10))
