@@ -18,18 +18,13 @@ REQUEST_TIMEOUT_S: Final = 3.0
 RESPONSE_TIMEOUT_S: Final = 4.0
 """Longer than the client's own limit, which answers first and says why."""
 
-TOPIC_CHANGED: Final = frozenset(
+_NO_TOPIC: Final = frozenset(
     {
-        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001, the client's public names for its own errors
-        KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001, the client's public name for its own error
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.UNKNOWN_TOPIC_ID,
-        KafkaError.INCONSISTENT_TOPIC_ID,
     }
 )
-"""Errors after which the topic must be looked at before anything more is read."""
 
 REPEAT_LOG_S: Final = 10.0
 
@@ -73,6 +68,8 @@ def make_consumer(settings: TotalizerSettings) -> Consumer:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "error",
+        # What memory, disk or network damaged is an error to read again, not an event with other numbers.
+        "check.crcs": True,
         # Eager: a rebalance takes all partitions and gives anew, so there is one way to start reading.
         "partition.assignment.strategy": "range",
         # The partitions of a killed totalizer wait for this long.
@@ -99,7 +96,7 @@ def topic_id(admin: AdminClient, topic: str) -> tuple[UUID, list[int]] | None:
     try:
         described = asked.result(RESPONSE_TIMEOUT_S)
     except KafkaException as error:
-        if error.args[0].code() in TOPIC_CHANGED:
+        if error.args[0].code() in _NO_TOPIC:
             return None
         raise
     identity = described.topic_id

@@ -135,22 +135,17 @@ class KafkaToTotal:
         return [first, *self._consumer.consume(self._settings.totalizer_batch, 0)]
 
     def _take(self, messages: list[Message]) -> None:
-        for message in messages:
-            if (error := message.error()) is not None:
-                self._trouble_of(KafkaException(error))
-        if isinstance(self._state.phase, Consuming):
+        if (error := next((message.error() for message in messages if message.error() is not None), None)) is not None:
+            # The client goes on behind what it could not read: only a new start from the stored offsets leaves no hole.
+            _log.warning("Kafka reports an error", error=str(error))
+            self._feed(machine.Trouble(str(error)))
+        elif isinstance(self._state.phase, Consuming):
             positions = self._state.phase.positions
-            read = [cast("Record", message) for message in messages if message.error() is None]
+            read = [cast("Record", message) for message in messages]
             # A record from before a rebalance may still come; its partition or its position tells.
             records = [r for r in read if r.partition() in positions and r.offset() >= positions[r.partition()]]
             if records:
                 self._write(records, positions)
-
-    def _trouble_of(self, error: KafkaException) -> None:
-        code = error.args[0].code()
-        _log.warning("Kafka reports an error", error=str(error.args[0]))
-        if code in broker.TOPIC_CHANGED:
-            self._feed(machine.Trouble(str(error.args[0])))
 
     def _write(self, records: list[Record], positions: Mapping[int, int]) -> None:
         batch = sort(records)
