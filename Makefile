@@ -30,6 +30,7 @@ up: $(VENV)/installed ## run SumFlow on this machine, add the sample, print the 
 	@echo "  .venv/bin/sumflow verify             the specification's checklist, live"
 	@echo "  .venv/bin/sumflow status             what runs, where, and how it is"
 	@echo "  .venv/bin/sumflow down               stop; 'sumflow destroy' also removes the data"
+	@echo "'make up' once more adds the sample once more; 'sumflow up' adds nothing."
 
 down: ## stop it
 	$(SUMFLOW) down
@@ -68,7 +69,8 @@ hooks: $(VENV)/installed-dev ## run the checks on every commit
 clean: ## remove the environment and what tools left in the checkout
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache
 
-lock: $(VENV)/installed-dev ## pin every dependency, with hashes, for all platforms
+lock: $(VENV)/installed-dev ## pin every dependency, with hashes, for all platforms, and the jars of the Kafka releases
 	$(UV) pyproject.toml -o requirements/runtime.txt
 	$(UV) --group build -c requirements/runtime.txt -o requirements/build.txt
 	$(UV) pyproject.toml --group dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+	$(VENV)/bin/python -m sumflow.local.lock
