@@ -53,9 +53,9 @@ UNKNOWN = {
     f"{POD}.hostNetwork": (ADDER, "      enableServiceLinks: false", "      hostNetwork: true"),
     f"{POD}.containers[].command": (ADDER, "          imagePullPolicy: IfNotPresent", "          command: [sh]"),
     f"{POD}.containers[].resources.limits.gpu": (ADDER, "              memory: 512Mi", "              gpu: 1"),
-    f"{POD}.containers[].startupProbe.exec": (
+    f"{POD}.containers[].livenessProbe.exec": (
         ADDER,
-        "            failureThreshold: 30",
+        "            periodSeconds: 10",
         "            exec: {command: [x]}",
     ),
     f"{POD}.containers[].startupProbe.httpGet": (
