@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from sumflow.cli.main import run
+from sumflow.client.endpoints import ADDER, TOTALIZER
+from sumflow.local import datadir, facade
+from sumflow.local.datadir import DataDir
 
 
 @pytest.mark.parametrize("command", [["status"], ["total"], ["logs"], ["verify"], ["add", "1", "2"]])
@@ -32,6 +35,22 @@ def test_stopping_what_does_not_run_is_no_failure(tmp_path: Path, capsys: pytest
     assert run(["destroy", "--yes", *where]) == 0
     assert "there is nothing" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
+
+
+def test_a_second_up_says_so_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the system is up already, `up` says that, promises no Ctrl-C, and returns."""
+    names = {ADDER: "127.0.0.1:1", TOTALIZER: "127.0.0.1:2"}
+    monkeypatch.setattr(facade, "addresses", lambda _: names)
+    monkeypatch.setattr(facade, "require_same_and_healthy", lambda *_: None)
+    with datadir.exclusive(DataDir(tmp_path)):
+        assert run(["up", "--data-dir", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert run(["up", "--data-dir", str(tmp_path), "--json"]) == 0
+    assert "already up" in said
+    assert "Ctrl-C" not in said
+    assert json.loads(capsys.readouterr().out)["already_up"] is True
 
 
 def test_destroying_asks_and_does_nothing_without_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

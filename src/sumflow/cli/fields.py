@@ -17,7 +17,7 @@ def fields(output: Output) -> None:
     from sumflow.topology import field_table
     from sumflow.topology import fields as table
 
-    output.line(table.documentation())
+    output.line(table.documentation().rstrip("\n"))
     output.document(
         [
             {

@@ -88,15 +88,16 @@ def _foreground(options: UpOptions, output: Output) -> int:
         def when_up() -> None:
             drawing.close()
             ready.append(time.monotonic() - began)
-
             # The supervisor's own record exists by now, so that the addresses can be read like from any process.
             _say_up(options, output, ready[0], fresh=True)
             output.line("Ctrl-C stops it; in another terminal: " + "   ".join(_NEXT[:4]))
             sys.stdout.flush()
 
         was_here = facade.up(options, reporter, when_up)
-    if was_here:
-        output.note("stopped; the data stays" if ready else "interrupted; what was started is stopped again")
+    if not was_here:
+        _say_up(options, output, 0.0, fresh=False)
+        return 0
+    output.note("stopped; the data stays" if ready else "interrupted; what was started is stopped again")
     return 0 if ready else _INTERRUPTED
 
 

@@ -21,7 +21,8 @@ def main(options_json: str, descriptor: str) -> int:
 
     options = UpOptions.from_json(options_json)
     try:
-        facade.up(options, reporter, up)
+        if not facade.up(options, reporter, up):
+            up()
     except SumflowError as error:
         reporter.send(Failed(error.what, error.why, error.remedy, error.exit_code))
         return error.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -43,10 +44,10 @@ def up(options: UpOptions, reporter: steps.Reporter, when_up: Callable[[], None]
     Args:
         options: what to bring up, and where.
         reporter: hears the steps.
-        when_up: called once everything is ready.
+        when_up: called once everything that this process brought up is ready.
 
     Returns:
-        False if the system was already up: then nothing was done, and `when_up` was called.
+        False if the system was already up: then nothing was done.
 
     Raises:
         SumflowError: it could not be brought up; what was started has been stopped again.
@@ -60,7 +61,6 @@ def up(options: UpOptions, reporter: steps.Reporter, when_up: Callable[[], None]
             session.run(home, options, reporter, when_up)
             return True
     require_same_and_healthy(home, options)
-    when_up()
     return False
 
 
@@ -108,7 +108,8 @@ def down(data_dir: Path, tell: Callable[[str], None] = lambda names: None) -> bo
     pid = home.supervisor() if home.path.exists() else None
     if pid is not None:
         tell("the supervisor and its components")
-        _end(psutil.Process(pid))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _end(psutil.Process(pid))
     left = orphans.stop_all(home, record, tell)
     return pid is not None or left
 

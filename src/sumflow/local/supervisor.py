@@ -144,7 +144,8 @@ class Supervisor:
         if _visible(before) != _visible(after):
             if after.phase in (Phase.STOPPED, Phase.BACKOFF):
                 self._identities.pop(name, None)
-            _log.info("%s: %s %s", name, after.phase, after.problem or after.last_exit)
+            said = after.problem or ("" if after.phase is Phase.READY else after.last_exit)
+            _log.info("%s: %s%s", name, after.phase, said and f", {said}")
             self._changed(dict(self._lives), dict(self._identities))
             with self._seen:
                 self._seen.notify_all()
