@@ -70,6 +70,7 @@ CASES = {
     "memory that is none": (ADDER, "memory: 512Mi", "memory: lots", "memory: lots", "is not a quantity"),
     "a value where fields belong": (ADDER, "          resources:\n            requests:\n              memory: 192Mi\n              cpu: 250m\n", "          resources:\n            requests: 5\n", "requests: 5", "must hold fields"),
     "PostgreSQL 17": (POSTGRES, "postgres:16-alpine", "postgres:17-alpine", "image:", "not PostgreSQL 16"),
+    "another PostgreSQL in a registry": (POSTGRES, "postgres:16-alpine", "registry.corp/not-postgres:16", "image:", "not PostgreSQL 16"),
     "two databases in one": (POSTGRES, "  replicas: 1", "  replicas: 2", "apiVersion", "one pod with one container"),
     "a variable of the image": (POSTGRES, "- name: PGDATA", "- name: POSTGRES_INITDB_ARGS", "POSTGRES_INITDB_ARGS", "not supported for a database"),
     "a database without a password": (POSTGRES, "  POSTGRES_PASSWORD: adder-secret-change-me\n", "", "apiVersion", "takes no POSTGRES_PASSWORD"),
@@ -143,3 +144,13 @@ def test_junk_is_refused_and_nothing_else(data: st.DataObject, profile: str, jun
         container[key] = made.value[0]  # type: ignore[index]
     with contextlib.suppress(ManifestError):
         manifests.topology("any", [Object.of(document) for document in documents])
+
+
+@pytest.mark.parametrize("registry", ["registry.corp:5000/mirror/", "docker.io/library/", ""])
+@pytest.mark.parametrize("version", ["16", "16.10-alpine", "16-alpine@sha256:" + 64 * "0"])
+def test_postgresql_may_come_from_any_registry(k8s: Path, registry: str, version: str) -> None:
+    """Clusters without a way to the internet mirror the image; its version is what counts."""
+    file = k8s / "infrastructure/postgres/adder-postgres.yaml"
+    file.write_text(file.read_text().replace("postgres:16-alpine", f"{registry}postgres:{version}"))
+    images = {each.name: each.workload.containers[0].image for each in topology.load("dev", k8s).databases}
+    assert images["adder-postgres"] == f"{registry}postgres:{version}"

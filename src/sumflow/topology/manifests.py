@@ -11,7 +11,8 @@ from sumflow.topology.model import Database, Secret, Service, Topology, Workload
 from sumflow.topology.objects import Block, Object
 from sumflow.topology.workloads import workload
 
-_POSTGRES = re.compile(r"postgres:16([.-].*)?")
+_POSTGRES = re.compile(r"([\w.:-]+/)*postgres:16([.@-].*)?")
+"""Whatever registry it is mirrored to: a cluster without a way to the internet has its own."""
 POSTGRES_VARIABLES = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
 
 
