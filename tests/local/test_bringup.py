@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
+from typing import cast
 
-from sumflow.local.bringup import new_cluster_id
+from sumflow.local import plan, process
+from sumflow.local.bringup import Bringup, new_cluster_id
+from sumflow.local.checks import PortOpen
+from sumflow.local.lifecycle import Rules
+from sumflow.local.supervisor import Supervisor
+from sumflow.topology import load
 
 
 def test_a_cluster_id_is_kafkas_and_never_reads_as_an_option() -> None:
@@ -13,3 +20,15 @@ def test_a_cluster_id_is_kafkas_and_never_reads_as_an_option() -> None:
     assert len(ids) == 2000
     assert all(len(base64.urlsafe_b64decode(one + "==")) == 16 for one in ids)
     assert not any(one.startswith("-") for one in ids)
+
+
+def test_a_long_recovery_is_waited_for_as_long_as_declared() -> None:
+    """A database that may take ten minutes to recover from a crash is not given up by the bring-up before."""
+    component = plan.Component(
+        "db", "", "postgres", process.Command(("x",), Path("x.log")), PortOpen(1), None, Rules(start_limit_s=600), ()
+    )
+    machine = cast("plan.Machine", None)
+    steps = Bringup(load("dev"), machine, (component,), cast("Supervisor", None)).recipe()
+    limits = {step.name: step.within_s for step in steps}
+    assert limits["PostgreSQL"] == 600
+    assert limits["services"] >= 60

@@ -26,6 +26,7 @@ from sumflow.settings import CommandSettings
 from sumflow.topology.model import KafkaCluster, Topology
 
 PROGRAMS = "programs"
+_LEAST_LIMIT_S = 120.0
 _HOPELESS_AFTER = 3
 """Crashes in a row, without ever having been ready, after which a bring-up gives up."""
 
@@ -95,14 +96,24 @@ class Bringup:
         return [
             _noted("namespaces", absent + "processes have none"),
             _noted("Strimzi operator", absent + "SumFlow realises its resources itself"),
-            steps.Step(f"Kafka {kafka_cluster.version}", self._start_kafka, self._kafka_ready, 120),
+            steps.Step(
+                f"Kafka {kafka_cluster.version}",
+                self._start_kafka,
+                self._kafka_ready,
+                self._limit_s("coordination", "kafka"),
+            ),
             steps.Step("topics", self._apply_topics, self._topics_ready, 60),
-            steps.Step("PostgreSQL", self._start_postgres, self._stage_ready("postgres"), 120),
-            steps.Step("services", self._starter("services"), self._stage_ready("services"), 120),
+            steps.Step("PostgreSQL", self._start_postgres, self._stage_ready("postgres"), self._limit_s("postgres")),
+            steps.Step("services", self._starter("services"), self._stage_ready("services"), self._limit_s("services")),
         ]
 
     def _names(self, *stages: str) -> list[str]:
         return [component.name for component in self.components if component.stage in stages]
+
+    def _limit_s(self, *stages: str) -> float:
+        """Return a stage's time limit, in which its slowest start fits: recovering from a crash can be long."""
+        declared = (component.rules.start_limit_s for component in self.components if component.stage in stages)
+        return max([_LEAST_LIMIT_S, *declared])
 
     def _starter(self, *stages: str) -> Callable[[], None]:
         return lambda: self.supervisor.start(self._names(*stages))

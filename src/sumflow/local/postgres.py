@@ -87,7 +87,7 @@ def initialise(server: Server) -> None:
 
 def is_ready_command(port: int, user: str) -> tuple[str, ...]:
     """Return the command that ends with 0 once the server accepts connections."""
-    return (binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", user)
+    return (binary("pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-U", user)
 
 
 def _initdb(data: Path, user: str, password_file: Path) -> tuple[str, ...]:
