@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 
+import psycopg
 import pytest
 
 from sumflow import database
 from sumflow.adder import outbox
 from sumflow.adder.outbox import day_of, name_of, plan
 from sumflow.settings import AdderSettings
-from tests.adder.support import rows
+from tests.adder.support import rows, until
 
 pytestmark = pytest.mark.anyio
 TODAY = date(2026, 3, 1)
@@ -58,6 +60,29 @@ async def test_an_old_day_goes_only_when_it_is_published(
     names = {found for (found,) in rows(settings, "SELECT inhrelid::regclass::text FROM pg_inherits")}
     assert (name in names) is is_kept
     assert len([found for found in names if day_of(found)]) == 4 + is_kept
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("ahead_days", [-30, 10], ids=["into an old day", "into no day"])
+async def test_a_commit_of_the_last_moment_keeps_its_day(settings: AdderSettings, ahead_days: int) -> None:
+    """An adder whose clock is wrong stores among old events while these are about to go: its event stays."""
+    database.migrate(settings, "sumflow.adder")
+    await outbox.prepare(settings)
+    name = _old_day(settings, published_seq=3)
+    if ahead_days > 0:
+        rows(settings, f"DROP TABLE {name}")
+        old = "INSERT INTO events SELECT number, seq, 1, 1, now() - interval '30 days'"
+        rows(settings, f"{old} FROM lanes, generate_series(1, 3) AS seq")
+    with psycopg.connect(database.conninfo(settings, "late")) as late:
+        late.execute("UPDATE lanes SET last_seq = 4, count = 4")
+        day = datetime.now(UTC) + timedelta(days=ahead_days)
+        late.execute("INSERT INTO events SELECT number, 4, 1, 1, %s FROM lanes", (day,))
+        upkeep = asyncio.create_task(outbox.maintain(settings, 7))
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await until(lambda: rows(settings, waiting))
+        late.commit()
+        await upkeep
+    assert rows(settings, "SELECT seq FROM events ORDER BY seq") == [(1,), (2,), (3,), (4,)]
 
 
 @pytest.mark.integration

@@ -104,6 +104,7 @@ async def _drop(connection: psycopg.AsyncConnection, day: date) -> None:
         async with connection.transaction():
             if not await _is_true(connection, sql.SQL(SQL.lock_maintenance)):
                 return
+            await connection.execute(SQL.hold_writers)
             if await _is_true(connection, sql.SQL(SQL.partition_is_published).format(partition=partition)):
                 await connection.execute(sql.SQL(SQL.drop_partition).format(partition=partition))
                 _log.info("partition dropped", partition=name_of(day))
@@ -115,9 +116,13 @@ async def _drop(connection: psycopg.AsyncConnection, day: date) -> None:
 
 async def _empty_default(connection: psycopg.AsyncConnection, before: datetime) -> None:
     default = sql.Identifier("events_default")
+    is_old = sql.SQL(SQL.default_is_old).format(before=before)
+    if not await _is_true(connection, is_old):
+        return
     async with connection.transaction():
-        row = await (await connection.execute(SQL.default_is_old, {"before": before})).fetchone()
-        if row and row[0] and await _is_true(connection, sql.SQL(SQL.partition_is_published).format(partition=default)):
+        await connection.execute(SQL.hold_writers)
+        is_published = sql.SQL(SQL.partition_is_published).format(partition=default)
+        if await _is_true(connection, is_old) and await _is_true(connection, is_published):
             await connection.execute(SQL.empty_default)
             _log.info("default partition emptied")
 

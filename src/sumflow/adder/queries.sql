@@ -98,6 +98,10 @@ RETURNING number;
 -- One process at a time changes the outbox's partitions.
 SELECT pg_try_advisory_xact_lock(3, 0);
 
+-- name: hold_writers
+-- Lets commits that are under way end and keeps others waiting: what is checked after it stays true until this transaction ends.
+LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE;
+
 -- name: list_partitions
 -- The partitions of the outbox, by name.
 SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass;
@@ -121,7 +125,7 @@ DROP TABLE IF EXISTS {partition};
 
 -- name: default_is_old
 -- Whether the partition for everything else holds rows, all of them older than a time.
-SELECT max(created_at) < %(before)s FROM events_default;
+SELECT max(created_at) < {before} FROM events_default;
 
 -- name: empty_default
 -- Frees what had no day of its own.
