@@ -74,9 +74,9 @@ async def until(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def running_writer(settings: AdderSettings) -> AsyncIterator[Writer]:
+async def running_writer(settings: AdderSettings, metrics: AdderMetrics | None = None) -> AsyncIterator[Writer]:
     """A writer with an open lane; stopped in good order at the end."""
-    writer = Writer(settings, AdderMetrics(CollectorRegistry()), asyncio.Event())
+    writer = Writer(settings, metrics or AdderMetrics(CollectorRegistry()), asyncio.Event())
     task = asyncio.create_task(writer.run())
     await until(lambda: writer.problem() is None)
     try:

@@ -7,8 +7,10 @@ import asyncio
 import grpc
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from sumflow.adder import requests
+from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused
 from sumflow.settings import AdderSettings
 from tests.adder.support import add, rows, running_writer
@@ -63,6 +65,17 @@ async def test_a_known_id_does_not_hold_up_its_group(settings: AdderSettings) ->
         await add(writer, 1, 2, "a")
         positions = await asyncio.gather(add(writer, 7, 7), add(writer, 1, 2, "a"), add(writer, 8, 8, "b"))
     assert [position.seq for position in positions] == [2, 1, 3]
+
+
+async def test_a_retry_is_not_counted_as_accepted_again(settings: AdderSettings) -> None:
+    """The metric counts what is stored, as the total does: retries in the same group and later ones add nothing."""
+    registry = CollectorRegistry()
+    async with running_writer(settings, AdderMetrics(registry)) as writer:
+        await asyncio.gather(add(writer, 1, 2, "a"), add(writer, 1, 2, "a"), add(writer, 3, 4))
+        await add(writer, 1, 2, "a")
+    assert rows(settings, "SELECT sum(count) FROM lanes") == [(2,)]
+    assert registry.get_sample_value("adder_additions_accepted_total") == 2
+    assert registry.get_sample_value("adder_commit_additions_sum") == 2
 
 
 async def test_a_batchs_id_covers_all_of_it(settings: AdderSettings) -> None:

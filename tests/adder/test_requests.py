@@ -59,5 +59,5 @@ async def test_the_digest_tells_requests_apart() -> None:
 
 @pytest.mark.parametrize("text", ["", "00-abc", b"bytes", "00-" + "g" * 32 + "-" + "1" * 16 + "-01", "x\ty"])
 def test_a_malformed_trace_context_is_dropped(text: str | bytes) -> None:
-    """It never reaches the COPY, and is no reason to refuse a number."""
+    """It never reaches the INSERT, and is no reason to refuse a number."""
     assert requests.traceparent_of(text) is None

@@ -159,6 +159,20 @@ async def test_more_than_the_limit_may_not_wait(settings: AdderSettings) -> None
     assert rows(settings, "SELECT count(*) FROM events") == [(1000 - len(refused),)]
 
 
+async def test_callers_that_gave_up_make_room(settings: AdderSettings) -> None:
+    """A stream that waits for room goes on when all that filled the queue were cancelled, without another commit."""
+    async with running_writer(msgspec.structs.replace(settings, adder_max_pending=1)) as writer:
+        given_up = asyncio.create_task(add(writer, 1, 1))
+        patient = requests.batch([2], [2], "", None)
+        waiting = asyncio.create_task(writer.enqueue(patient))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        async with asyncio.timeout(10):
+            await waiting
+            assert (await patient.answer).seq == 1
+    assert rows(settings, "SELECT x FROM events") == [(2,)]
+
+
 async def test_a_lanes_sum_may_exceed_64_bits(settings: AdderSettings) -> None:
     """Each addition fits 64 bits, their total need not."""
     async with running_writer(settings) as writer:

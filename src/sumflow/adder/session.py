@@ -49,7 +49,8 @@ class LaneSession:
         self._cursor = connection.cursor()
         self.lane = lane
         self.number = number
-        self._last_seq = 0
+        self.last_seq = 0
+        """The end of what this session has stored."""
         self.outcome_is_open = False
         """A COMMIT was sent and not answered: the group may be stored or not."""
 
@@ -80,7 +81,7 @@ class LaneSession:
         firsts, repeats = split_repeats(group)
         known: dict[str, Known] = {}
         for _ in range(MAX_ROUNDS):
-            placed = place((request for request in firsts if request.request_id not in known), self._last_seq)
+            placed = place((request for request in firsts if request.request_id not in known), self.last_seq)
             if not placed or await self._commit(placed):
                 return self._outcomes([*firsts, *repeats], placed, known)
             known |= await self._look_up(placed)
@@ -113,15 +114,15 @@ class LaneSession:
             self.outcome_is_open = self.outcome_is_open and _may_have_committed(error)
             raise
         self.outcome_is_open = False
-        self._last_seq = placed[-1].last_seq
+        self.last_seq = placed[-1].last_seq
         return True
 
     async def _insert(self, placed: list[Placed]) -> None:
         additions = columns(placed)
         parameters = {
             "number": self.number,
-            "last_seq": self._last_seq,
-            "count": placed[-1].last_seq - self._last_seq,
+            "last_seq": self.last_seq,
+            "count": placed[-1].last_seq - self.last_seq,
             "sum": Decimal(total(item.request for item in placed)),
             "created_at": datetime.now(UTC),
             "xs": additions.xs,

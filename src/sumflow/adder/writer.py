@@ -49,6 +49,7 @@ class Writer:
         self._settings = settings
         self._metrics = metrics
         self._queue = Queue(settings.adder_max_pending)
+        metrics.pending.set_function(lambda: self._queue.additions)
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -141,8 +142,8 @@ class Writer:
             # One turn of the loop, so that calls that came in during the last commit join: fewer, larger commits.
             await asyncio.sleep(0)
         group = self._queue.take_group()
+        self._room.set()  # also if nothing is left to commit, because the callers of all that waited are gone
         if group:
-            self._room.set()
             await self._commit(session, group)
         elif self._stopping.is_set():
             await self._within(session, session.close())
@@ -160,21 +161,18 @@ class Writer:
             return False
 
     async def _commit(self, session: LaneSession, group: list[Request]) -> None:
-        began = time.monotonic()
+        began, before = time.monotonic(), session.last_seq
         try:
             outcomes = await self._within(session, session.store(group))
         except (psycopg.Error, LaneLostError):
             self._refuse(group, _OPEN if session.outcome_is_open else _NOT_STORED)
             raise
-        accepted = sum(map(len, group))
         for request, outcome in outcomes.items():
-            if isinstance(outcome, Refused):
-                accepted -= len(request)
             _answer(request, outcome)
-        self._metrics.accepted.inc(accepted)
-        self._metrics.commit_size.observe(accepted)
-        self._metrics.commit_time.observe(time.monotonic() - began)
-        self._metrics.pending.set(self._queue.additions)
+        if stored := session.last_seq - before:  # none if all were retries
+            self._metrics.accepted.inc(stored)
+            self._metrics.commit_size.observe(stored)
+            self._metrics.commit_time.observe(time.monotonic() - began)
 
     async def _within(self, session: LaneSession, work: Coroutine[Any, Any, _T]) -> _T:
         """Await work with the server for the commit timeout; then the session ends, and so does the work, in error."""
