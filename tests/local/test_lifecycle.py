@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +129,18 @@ def test_killed_when_it_never_becomes_ready() -> None:
     late, actions = told((60.0, Tick()), life=life)
     assert actions == [Action.KILL]
     assert told((60.1, Exited(1, "was ended by SIGKILL")), life=late)[0].phase is Phase.BACKOFF
+
+
+def test_a_start_that_waits_for_others_is_not_ended() -> None:
+    """What is live when its start is late, as its database is away, is unready; what is not live is ended by force."""
+    patient = replace(RULES, may_wait_for_others=True)
+    life = told((0.0, StartRequested()), (30.0, ReadinessSeen(1, "no database")))[0]
+    late, actions = decide(life, patient, Tick(), 60.0)
+    assert (late.phase, actions) == (Phase.UNREADY, (Action.ASK_LIVENESS,))
+    assert decide(late, patient, LivenessSeen(1, "hangs"), 61.0)[1] == (Action.KILL,)
+    waiting, actions = decide(late, patient, LivenessSeen(1, None), 61.0)
+    assert (waiting.phase, waiting.ask_live_at, actions) == (Phase.UNREADY, 71.0, ())
+    assert decide(waiting, patient, ReadinessSeen(1, None), 300.0)[0].phase is Phase.READY
 
 
 def test_a_stop_is_polite_then_forceful() -> None:

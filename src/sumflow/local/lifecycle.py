@@ -50,6 +50,8 @@ class Rules:
     live_failures: int = 3
     live_delay_s: float = 0.0
     start_limit_s: float = 60.0
+    may_wait_for_others: bool = False
+    """A start that takes longer is not ended while the process is live: what it waits for may be away."""
     stop_grace_s: float = 3.0
 
 
@@ -228,6 +230,10 @@ def _late(life: Life, rules: Rules, now: float) -> Decision:
     """Start again when the backoff is over; use force on what neither started nor stopped in its time."""
     if life.phase is Phase.BACKOFF:
         return _spawned(replace(life, restarts=life.restarts + 1), rules, now)
+    if life.phase is Phase.STARTING and rules.may_wait_for_others:
+        # The next liveness check decides alone: there has been time enough for a good answer.
+        asked = replace(life, phase=Phase.UNREADY, act_at=None, failed_live=rules.live_failures - 1)
+        return asked, (Action.ASK_LIVENESS,)
     said = f"it did not {'stop' if life.phase is Phase.STOPPING else 'become ready'} in its time"
     return replace(life, act_at=None, problem=said), (Action.KILL,)
 

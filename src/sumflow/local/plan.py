@@ -249,6 +249,7 @@ def _rules(container: Container, stage: str) -> Rules:
         live_failures=live.failure_threshold if live else 3,
         live_delay_s=live.initial_delay_s if live else 0,
         start_limit_s=max(60.0, float(limit_s)),
+        may_wait_for_others=live is not None,
         stop_grace_s=STOP_GRACE_S[stage],
     )
 

@@ -26,7 +26,7 @@ OUR_CHECKS = (
 POSTGRES_CHECKS = ignored("`pg_isready` is asked, as the declared user", "exec.command[]")
 
 STARTUP = (
-    honoured("their product is how long a start may take, a minute at least", "periodSeconds")
+    honoured("their product is how long a start may take, a minute at least; then liveness decides", "periodSeconds")
     | honoured("see `periodSeconds`", "failureThreshold")
     | ignored("one good answer is enough", "successThreshold")
     | ignored("one machine asks at once, as a person waits", "initialDelaySeconds")
