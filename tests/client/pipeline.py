@@ -121,7 +121,7 @@ def serving(pipeline: Pipeline) -> Iterator[Endpoints]:
             """Be silent."""
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Rest)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
+    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     server = grpc.server(futures.ThreadPoolExecutor(8))
     add_SumNumbersServiceServicer_to_server(pipeline, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")

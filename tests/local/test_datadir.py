@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -118,6 +119,19 @@ def test_only_one_holds_the_lock(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
         assert home.supervisor() == os.getpid()
     assert home.supervisor() is None
+
+
+def test_who_only_asks_is_never_taken_for_a_supervisor(tmp_path: Path) -> None:
+    """Two commands that ask at the same moment see nobody, where one would otherwise be stopped by the other."""
+    home = DataDir(tmp_path)
+    with datadir.exclusive(home):
+        pass
+    home.lock_file.write_text("1")
+    with home.lock_file.open("rb") as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        assert home.supervisor() is None
+    assert home.supervisor() is None
+    assert home.lock_file.read_text() == "1"
 
 
 def test_a_dead_holders_lock_is_free(tmp_path: Path) -> None:

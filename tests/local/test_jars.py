@@ -66,7 +66,7 @@ class _Answer(BaseHTTPRequestHandler):
 def repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Repository]:
     """A repository that the code under test downloads from; retries do not wait."""
     server = Repository()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     monkeypatch.setattr(mirrors, "repositories", lambda: (server.url,))
     monkeypatch.setattr(mirrors, "local_repository", lambda: tmp_path / "m2")

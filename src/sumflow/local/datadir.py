@@ -91,12 +91,19 @@ class DataDir:
         return mark
 
     def supervisor(self) -> int | None:
-        """Return the process id of the supervisor that lives, whatever the state file says; None if there is none."""
+        """Return the process id of the supervisor that lives, whatever the state file says; None if there is none.
+
+        The lock is asked for as one that several may share: who only asks must never be taken for a supervisor.
+        """
         if not self.lock_file.exists():
             return None
-        with exclusive(self) as free:
-            written = "" if free else self.lock_file.read_text(encoding="ascii")
-        return int(written) if written.isdecimal() else None
+        with clear_disk_errors(self.path), self.lock_file.open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                written = lock.read()
+                return int(written) if written.isdigit() else None
+        return None
 
     def require_usable(self) -> None:
         """Raise UsageError if the directory holds something that is not ours, or of another format."""
