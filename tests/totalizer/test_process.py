@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
+import struct
 import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +20,7 @@ from confluent_kafka import Consumer
 from psycopg.conninfo import make_conninfo
 
 from sumflow.settings import Address, TotalizerSettings
-from sumflow.totalizer.session import Session
+from sumflow.totalizer.session import Session, _Watchdog
 from tests import servers
 from tests.totalizer.bench import Bench
 from tests.totalizer.records import Lane, foreign_value
@@ -216,3 +219,22 @@ def test_a_silent_socket_is_cut(settings: TotalizerSettings) -> None:
 
     threading.Thread(target=last, daemon=True).start()
     assert ended.wait(20)
+
+
+def test_the_watchdog_outlives_a_socket_that_is_gone_already() -> None:
+    """A connection that was reset cannot be shut down any more; the next that falls silent is cut all the same."""
+    watchdog = _Watchdog()
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as gone:
+        peer, _ = listening.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()  # a reset
+        with pytest.raises(ConnectionResetError):
+            gone.recv(1)
+        with watchdog.guard(gone.fileno(), 0):
+            deadline = time.monotonic() + 20
+            while watchdog._guarded is not None:
+                assert time.monotonic() < deadline
+    silent, other = socket.socketpair()
+    with silent, other, watchdog.guard(silent.fileno(), 0):
+        silent.settimeout(20)
+        assert silent.recv(1) == b""

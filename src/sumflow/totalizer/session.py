@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import psycopg
@@ -103,6 +103,6 @@ class _Watchdog:
 
 
 def cut(descriptor: int) -> None:
-    """Shut a socket down without closing the descriptor, which belongs to libpq."""
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
+    """Shut a socket down without closing the descriptor, which belongs to libpq; one that is down already is left."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
         connection.shutdown(socket.SHUT_RDWR)
