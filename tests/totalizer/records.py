@@ -54,9 +54,9 @@ class Lane:
         """Return the headers of the seq-th event."""
         return [(LANE_HEADER, str(self.lane).encode()), (SEQ_HEADER, b"%d" % seq)]
 
-    def value(self, seq: int, x: int, y: int) -> bytes:
+    def value(self, seq: int, x: int, y: int, created_at: str = CREATED_AT) -> bytes:
         """Return the seq-th event's JSON."""
-        return LaneEncoder(self.lane).encode(seq, x, y, CREATED_AT, CREATED_AT)
+        return LaneEncoder(self.lane).encode(seq, x, y, created_at, CREATED_AT)
 
     def record(self, seq: int, x: int = 1, y: int = 0, place: tuple[int, int] = (0, 0)) -> FakeRecord:
         """Return the seq-th event's record."""

@@ -70,6 +70,8 @@ ID = UUID(int=3)
         (LANE.value(1, 1, 2), [*LANE.headers(1)[:1], ("seq", b"9" * 30)], "seq"),
         (LANE.value(1, 1, 2), LANE.headers(2), "as its headers say"),
         (OTHER.value(1, 1, 2), LANE.headers(1), "as its headers say"),
+        (LANE.value(1, 1, 2, "0001-01-01T00:00:00+14:00"), LANE.headers(1), "created_at cannot be stored"),
+        (LANE.value(1, 1, 2, "9999-12-31T23:00:00-14:00"), LANE.headers(1), "created_at cannot be stored"),
         (b"{", LANE.headers(1), "truncated"),
     ],
 )

@@ -30,6 +30,8 @@ KEY_LIMIT_BYTES: Final = 64 << 10
 HEADER_LIMIT_BYTES: Final = 4 << 10
 HEADERS_LIMIT: Final = 64
 REASON_LIMIT: Final = 1000
+LAST_YEAR: Final = 9999
+"""At the calendar's ends a zone's offset leads out of it: PostgreSQL would store what Python cannot read again."""
 SEQ_END: Final = 1 << 62
 """An event_id has 62 bits for the seq."""
 
@@ -122,6 +124,8 @@ def _take(batch: Batch, record: Record, headers: Mapping[str, bytes | None]) -> 
         event = decode(record.value())
         if event.event_id.int != identity.id_base + seq or event.aggregate_id != identity.text:
             raise InvalidEventError(f"the event is not {identity.text}:{seq}, as its headers say")
+        if not 1 < event.created_at.year < LAST_YEAR:
+            raise InvalidEventError(f"created_at cannot be stored and read back: {event.created_at.isoformat()}")
         taken = LaneEvent(seq, event, record.partition(), record.offset())
         batch.lanes.setdefault(identity.lane, []).append(taken)
     else:
