@@ -46,6 +46,13 @@ def test_nothing_is_skipped(stored: dict[int, StoredOffset], first: int, end: in
     assert "offsets" in found.remedy
 
 
+def test_a_partition_that_not_every_broker_knows_is_awaited() -> None:
+    """While a topic grows, the group may assign what the broker that is asked has not heard of."""
+    found = decide_positions("sums", [0, 2], facts(0, 9), {})
+    assert isinstance(found, Halt)
+    assert "sums/2 is assigned" in found.reason
+
+
 def test_a_topic_that_was_deleted_is_not_one_that_is_not_there_yet() -> None:
     """Without stored offsets it is awaited; with them, something was lost."""
     awaited, lost = decide_identity("sums", None, {}), decide_identity("sums", None, {0: StoredOffset(3, TOPIC_ID)})

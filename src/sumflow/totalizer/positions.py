@@ -63,6 +63,10 @@ def decide_positions(
         return halt or Halt(f"the topic {topic} does not exist", "Create it.")
     positions = {partition: stored[partition].next_offset if partition in stored else 0 for partition in partitions}
     for partition, position in positions.items():
+        if partition not in facts.end_offsets:
+            return Halt(
+                f"{topic}/{partition} is assigned, but not every broker knows it", "Reading begins when they do."
+            )
         first, end = facts.first_offsets[partition], facts.end_offsets[partition]
         if not first <= position <= end:
             known = "the next to count" if partition in stored else "nothing of it was ever counted: the next"
