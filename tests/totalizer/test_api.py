@@ -251,21 +251,27 @@ def test_the_page_needs_nothing_but_itself(client: httpx.Client) -> None:
     assert Page.load().html == answer.text
 
 
-def test_a_stop_ends_streams_and_waits(settings: TotalizerSettings, database: Database) -> None:
-    """Who is connected for long does not keep the process from ending."""
-    rest = server.RestServer(settings.http_listen, api.Api(settings, lambda: None), lambda: None)
+def test_a_stop_ends_streams_and_waits(settings: TotalizerSettings) -> None:
+    """Who is connected for long does not keep the process from ending, and is answered before it does."""
+    served = api.Api(settings, lambda: None)
+    rest = server.RestServer(settings.http_listen, served, lambda: None)
     rest.start()
-    ended = threading.Event()
+    url, started = f"http://{settings.http_listen}", threading.Event()
 
     def follow() -> None:
-        with httpx.stream("GET", f"http://{settings.http_listen}/v1/stream", trust_env=False, timeout=20) as answer:
+        with httpx.stream("GET", f"{url}/v1/stream", trust_env=False, timeout=20) as answer:
             for _ in states(answer.iter_lines()):
                 started.set()
-        ended.set()
 
-    started = threading.Event()
-    threading.Thread(target=follow, daemon=True).start()
-    assert started.wait(10)
-    rest.close()
-    assert ended.wait(10)
+    def wait() -> int:
+        return httpx.get(f"{url}/v1/results?position={uuid4()}:1&wait=15s", trust_env=False, timeout=20).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        following, waiting = pool.submit(follow), pool.submit(wait)
+        assert started.wait(10)
+        while served._waiters._free == api.WAITERS_LIMIT:
+            assert not waiting.done()
+        rest.close()
+        following.result(10)
+        assert waiting.result(10) == 504
     assert rest.problem() is not None

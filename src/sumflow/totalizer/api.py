@@ -63,7 +63,7 @@ class Api:
     def close(self) -> None:
         """End streams and waits, so that the server can stop; from the event loop only."""
         self._closing = True
-        self._reader.wake_all()
+        self._reader.end_waits()
 
     async def results(self, request: Request) -> Response:
         """Answer the total; with `position`, one that includes it, waiting at most `wait`."""

@@ -63,6 +63,7 @@ class Totals:
         self._lanes: set[UUID] = set()
         self._next: asyncio.Task[Snapshot] | None = None
         self._changed = asyncio.Event()
+        self._ending = False
 
     @property
     def changed(self) -> asyncio.Event:
@@ -85,6 +86,8 @@ class Totals:
                     changed = self._changed
                     if included(snapshot := await self.read(position.lane), position):
                         return snapshot
+                    if self._ending:
+                        return None
                     await changed.wait()
         except TimeoutError:
             snapshot = await self.read(position.lane)
@@ -103,8 +106,9 @@ class Totals:
             self._wake()
             await asyncio.sleep(backoff.next_s())
 
-    def wake_all(self) -> None:
-        """Let everyone who waits for a change look again."""
+    def end_waits(self) -> None:
+        """Let everyone who waits for a change look once more, and wait no longer."""
+        self._ending = True
         self._wake()
 
     async def close(self) -> None:
