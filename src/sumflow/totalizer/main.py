@@ -24,6 +24,8 @@ from sumflow.totalizer.server import RestServer
 
 JOIN_S: Final = 15.0
 """The consumer's last transaction has a limit of its own; this is beyond it."""
+TURN_LIMIT_S: Final = 60.0
+"""What a turn of the consumer may take while its servers are slow: three transactions and three questions to Kafka."""
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -52,7 +54,7 @@ class Process:
     def __init__(self, settings: TotalizerSettings, stop: threading.Event) -> None:
         self._settings = settings
         self._stop = stop
-        self._heartbeat = Heartbeat()
+        self._heartbeat = Heartbeat(TURN_LIMIT_S)
         self._starting: str | None = "starting"
         self._failure: Exception | None = None
         registry = CollectorRegistry()
