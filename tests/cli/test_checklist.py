@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sumflow.audit.facts import Counted, Tally
 from sumflow.cli import checklist
 from sumflow.verify import infrastructure, pipeline
 from sumflow.verify.check import NotApplicable, Outcome, Result, run_all
 from sumflow.verify.target import Broker
 from tests.client.pipeline import Pipeline, serving
-from tests.verify.fake import FOLLOWER, FakeTarget
+from tests.verify.fake import CLEAN, FOLLOWER, LANE, FakeTarget
 
 GOLDEN = Path(__file__).parent / "golden"
 MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.NOT_APPLICABLE: "-"}
@@ -38,6 +39,7 @@ def _broken() -> FakeTarget:
     target.brokers[1] = Broker(1, "127.0.0.1:9093", "Connection refused")
     target.nodes["zookeeper-1"] = FOLLOWER
     target.spoil_echo = True
+    target.both = replace(CLEAN, counted={LANE: Counted(41, 41, 821)}, total=Tally(41, 821))
     return target
 
 

@@ -27,9 +27,13 @@ def test_totals_are_exact_after_every_component_was_killed(fresh_system: System)
     with Load(f"127.0.0.1:{fresh_system.port_base}") as load:
         for victim in VICTIMS:
             _killed_and_back(fresh_system, load, victim)
+            assert fresh_system.json("audit")["clean"], f"after the death of {victim}, under load"
     least, most = load.bounds()
     eventually(lambda: least <= fresh_system.total() <= most, f"a total from {least} to {most}")
     assert not any(books.wrong_answers for books in load.books)
     settled = fresh_system.total()
+    audited = fresh_system.json("audit", "--deep")
+    assert audited["clean"], audited["findings"]
+    assert audited["events"]["topic_records"] >= audited["counted"] == audited["accepted"]
     assert fresh_system.json("verify")["passed"]
     assert fresh_system.total() == settled

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from sumflow import topology
+from sumflow.audit.facts import Accepted, Counted, Cut, Tally
+from sumflow.audit.findings import Report
 from sumflow.client.endpoints import Endpoints
 from sumflow.settings import Address
 from sumflow.topology.model import Database, Topology
@@ -21,6 +25,29 @@ def declared_topic(declared: Topology, name: str) -> TopicFacts:
     (topic,) = (topic for topic in declared.topics if topic.name == name)
     nodes = list(range(topic.replicas))
     return TopicFacts({number: Partition(0, nodes, nodes) for number in range(topic.partitions)}, dict(topic.config))
+
+
+LANE = UUID(int=7)
+CLEAN = Cut(
+    accepted={LANE: Accepted(1, 41, 41, 41, 820, 0)}, counted={LANE: Counted(41, 41, 820)}, total=Tally(41, 820)
+)
+
+
+@dataclass
+class FakeBooks:
+    """Books that say what a test set."""
+
+    read: Cut
+    events: Report = field(default_factory=Report)
+
+    def cut(self) -> Cut:
+        """Return what the test set."""
+        return self.read
+
+    def deep(self, progress: Callable[[int], None]) -> Report:
+        """Return what the test set."""
+        progress(0)
+        return self.events
 
 
 @dataclass
@@ -39,6 +66,7 @@ class FakeTarget:
     spoil_echo: bool = False
     version: str = "16.14"
     route_problem: str | None = None
+    both: Cut = CLEAN
     doors: Endpoints = field(default_factory=lambda: Endpoints(Address("127.0.0.1", 1), "http://127.0.0.1:1"))
 
     def __post_init__(self) -> None:
@@ -84,3 +112,8 @@ class FakeTarget:
     def routes(self) -> Sequence[Route]:
         """Return one route."""
         return [Route("adder.sumflow.svc.cluster.local:50051", "127.0.0.1:50051", self.route_problem)]
+
+    @contextmanager
+    def books(self) -> Iterator[FakeBooks]:
+        """Open what the test set."""
+        yield FakeBooks(self.both)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
+from sumflow.audit.facts import Counted, Tally
 from sumflow.sums.sum_pb2 import SumBatchResponse
 from sumflow.verify import pipeline
 from sumflow.verify.check import CheckFailedError, Passed
 from sumflow.verify.pipeline import Trial, judge
 from tests.client.pipeline import Pipeline, serving
-from tests.verify.fake import FakeTarget
+from tests.verify.fake import CLEAN, LANE, FakeTarget
 
 
 class CountsTwice(Pipeline):
@@ -62,6 +65,28 @@ def test_a_pipeline_that_counts_wrongly_fails(
     monkeypatch.setattr(pipeline, "_COUNTED_WITHIN_S", 0.2)
     with pytest.raises(CheckFailedError, match=message):
         _verify(make())
+
+
+def test_an_audit_without_findings_passes_and_tells_the_lag() -> None:
+    """What is on its way is no failure."""
+    behind = replace(
+        CLEAN,
+        counted={LANE: Counted(40, 40, 800)},
+        total=Tally(40, 800),
+        tails={LANE: Tally(1, 20)},
+    )
+    assert pipeline.audited(FakeTarget()) == Passed("41 accepted and 41 counted in all lanes; the databases agree")
+    verdict = pipeline.audited(FakeTarget(both=behind))
+    assert verdict == Passed("41 accepted and 40 counted in all lanes, 1 on their way; the databases agree")
+
+
+def test_an_audit_with_findings_fails_and_names_the_first() -> None:
+    """The first few are named, the others counted."""
+    lanes = {UUID(int=number): Counted(1, 1, 5) for number in range(100, 105)}
+    with pytest.raises(CheckFailedError) as caught:
+        pipeline.audited(FakeTarget(both=replace(CLEAN, counted={**CLEAN.counted, **lanes}, total=Tally(46, 845))))
+    assert str(UUID(int=100)) in caught.value.what
+    assert caught.value.what.endswith("and 2 more")
 
 
 def test_others_who_add_meanwhile_are_no_failure() -> None:

@@ -33,6 +33,7 @@ _LOOK: Final = {
     "secrets": Entry("secrets", "secrets", "Give a cluster's databases other passwords."),
     "logs": Entry("logs", "logs", "Print or follow the components' logs."),
     "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
+    "audit": Entry("audit", "audit", "Prove that every accepted sum is counted exactly once."),
     "diff": Entry("deploy", "diff", "Show how a cluster differs from what is declared."),
     "doctor": Entry("doctor", "doctor", "Say what would stop an `up`, and the remedy."),
 }

@@ -20,7 +20,7 @@ from sumflow.cli.catalogue import CATALOGUE, SECTIONS
 from sumflow.errors import SumflowError
 
 EXIT_CODES: Final = {
-    0: "done; for `status`, `doctor` and `verify`: everything is as it should be",
+    0: "done; for `status`, `doctor`, `verify` and `audit`: everything is as it should be",
     1: "failed, or something is not as it should be",
     2: "the request cannot be carried out as it was put: an option, a number, a file",
     3: "the system is not running",

@@ -42,7 +42,7 @@ def verify(manifests: Path | None, data_dir: Path, output: Output) -> int:
     from sumflow.verify.check import Result, run_all
 
     results: list[Result] = []
-    with _target(manifests, data_dir) as target:
+    with target_of(manifests, data_dir) as target:
         for result in run_all([*infrastructure.checks(target), *pipeline.checks(target)]):
             if not results or results[-1].check.category != result.check.category:
                 output.line(result.check.category)
@@ -55,7 +55,8 @@ def verify(manifests: Path | None, data_dir: Path, output: Output) -> int:
     return 0 if checklist.passed(results) else 1
 
 
-def _target(manifests: Path | None, data_dir: Path) -> AbstractContextManager[Target]:
+def target_of(manifests: Path | None, data_dir: Path) -> AbstractContextManager[Target]:
+    """Return the running system that is meant, on this machine or on a cluster."""
     if clusters.place().kubernetes:
         return remote.target(clusters.place(), manifests)
     from sumflow.verify import on_machine

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from sumflow.audit.facts import Extent
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.streams import Outcome, Pod, execute
 from sumflow.errors import SumflowError
@@ -99,6 +100,25 @@ def describe_topic(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> st
         lines = [*outcome.errors.splitlines(), *outcome.output.splitlines()]
         raise SumflowError(f"the topic {topic} cannot be described", why=lines[0] if lines else "no answer")
     return outcome.output
+
+
+def extents(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> dict[int, Extent]:
+    """Return what a topic's partitions hold; raise SumflowError if the brokers do not say."""
+    program = f"{KAFKA_BIN}/kafka-get-offsets.sh --bootstrap-server {bootstrap} --topic {shlex.quote(topic)} --time"
+    outcome = execute(cluster, pod, ["bash", "-c", f"{program} earliest && echo && {program} latest"], within_s=40)
+    if outcome.code:
+        raise SumflowError(f"the offsets of {topic} are not to be had", why=outcome.errors.strip()[-500:])
+    return parse_extents(outcome.output)
+
+
+def parse_extents(output: str) -> dict[int, Extent]:
+    """Read two lists of `topic:partition:offset`, an empty line between: where partitions begin, where they end."""
+    earliest, _, latest = output.partition("\n\n")
+    firsts, ends = (
+        {int(partition): int(offset) for _, partition, offset in (line.split(":") for line in lines.split())}
+        for lines in (earliest, latest)
+    )
+    return {partition: Extent(first, ends[partition]) for partition, first in firsts.items()}
 
 
 def psql(

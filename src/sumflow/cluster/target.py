@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sumflow.audit import facts
+from sumflow.audit.books import SystemBooks
 from sumflow.client.endpoints import Endpoints
 from sumflow.cluster import deployed, inside, metadata, streams
 from sumflow.cluster.client import Cluster
@@ -20,8 +22,10 @@ from sumflow.topology import addresses
 from sumflow.topology.model import Database, Topology
 from sumflow.verify import quorum, target
 from sumflow.verify.check import CheckFailedError, NotApplicable
+from sumflow.verify.database import login, pair
 from sumflow.verify.target import Broker, Echo, Partition, Route, Session, TopicFacts
 
+_POSTGRES_PORT: Final = 5432
 _SETTING: Final = re.compile(r",(?=[a-z.]+=)")
 
 
@@ -87,7 +91,7 @@ class ClusterTarget:
 
     def session(self, database: Database) -> Session:
         """Log in from the database's own pod, through its Service's name, with the password of the Secret."""
-        pod = Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)
+        pod = self._database_pod(database)
         kept = deployed.secret(self.reached, database.secret.namespace, database.secret.name)
         where = [
             "-h",
@@ -114,6 +118,27 @@ class ClusterTarget:
         table = [Address(each.host, each.port) for each in addresses.declared(self.topology)]
         problems = inside.reach(self.reached, self._broker(), table)
         return [Route(str(each), "inside the cluster", problems[each]) for each in table]
+
+    @contextlib.contextmanager
+    def books(self) -> Iterator[SystemBooks]:
+        """Forward both databases to this machine; brokers are asked inside a pod, where their names resolve."""
+        topic = self.topology.topics[0].name
+        with contextlib.ExitStack() as stack:
+            adder, totalizer = (stack.enter_context(self._login(each)) for each in pair(self.topology))
+            yield SystemBooks(adder, totalizer, topic, lambda: self._extents(topic), bootstrap=None)
+
+    @contextlib.contextmanager
+    def _login(self, database: Database) -> Iterator[str]:
+        kept = deployed.secret(self.reached, database.secret.namespace, database.secret.name)
+        pod = self._database_pod(database)
+        with streams.forwarded(self.reached, lambda: pod, _POSTGRES_PORT) as address:
+            yield login(address, kept["POSTGRES_PASSWORD"], database.user, database.database)
+
+    def _extents(self, topic: str) -> dict[int, facts.Extent]:
+        return inside.extents(self.reached, self._broker(), self._bootstrap, topic)
+
+    def _database_pod(self, database: Database) -> Pod:
+        return Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)
 
     def _broker(self) -> Pod:
         return deployed.ready_pod(self.reached, self._kafka_namespace, self._strimzi_name("kafka"), "kafka")

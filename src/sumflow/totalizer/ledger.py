@@ -200,8 +200,11 @@ def _count_foreign(connection: Connection[TupleRow], foreign: list[Event], outco
     day = connection.execute(_sql.hold_day).fetchall()[0][0]
     new = connection.execute(_sql.remember_events, {"day": day, "event_ids": list(events)}).fetchall()
     counted = [events[event_id] for (event_id,) in new]
+    brought = sum(event.payload.result for event in counted)
+    if counted:
+        connection.execute(_sql.count_foreign, {"count": len(counted), "sum": Decimal(brought)})
     outcome.counted += len(counted)
-    outcome.sum += sum(event.payload.result for event in counted)
+    outcome.sum += brought
     outcome.duplicates += len(foreign) - len(counted)
     outcome.acknowledged.extend(acknowledged(counted))
 

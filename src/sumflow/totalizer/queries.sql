@@ -1,5 +1,5 @@
 -- Every statement of the totalizer. One transaction takes its locks in this order, so that totalizers never
--- deadlock: offsets, lane_marks, processed_day, processed_events, totals; rows of a table in the order of their keys.
+-- deadlock: offsets, lane_marks, processed_day, processed_events, foreign_totals, totals; rows of a table in the order of their keys.
 
 -- name: register_offset
 -- Make a partition known at its beginning; one that is known keeps what it has.
@@ -88,6 +88,10 @@ INSERT INTO processed_events (event_id, day)
 SELECT d.event_id, %(day)s FROM unnest(%(event_ids)s::uuid[]) AS d (event_id)
 WHERE NOT EXISTS (SELECT FROM processed_events p WHERE p.event_id = d.event_id)
 ORDER BY d.event_id ON CONFLICT DO NOTHING RETURNING event_id;
+
+-- name: count_foreign
+-- Keep apart what events without a lane bring to the total, so that an audit can explain the total to the last unit.
+UPDATE foreign_totals SET count = count + %(count)s, sum = sum + %(sum)s;
 
 -- name: lock_day
 -- Hold the day of processed_events exclusively and tell whether it is over.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from sumflow.audit import facts
+from sumflow.audit.books import SystemBooks
 from sumflow.client.endpoints import ADDER, TOTALIZER, Endpoints
 from sumflow.errors import NotRunningError
 from sumflow.local import facade
@@ -14,6 +17,7 @@ from sumflow.settings import Address
 from sumflow.topology.model import Database, Topology
 from sumflow.verify import broker, database, quorum, zookeeper
 from sumflow.verify.check import CheckFailedError, NotApplicable
+from sumflow.verify.database import pair
 from sumflow.verify.target import Cluster, Echo, Quorum, Route, Session, TopicFacts
 
 
@@ -62,9 +66,8 @@ class MachineTarget:
 
     def session(self, database_: Database) -> Session:
         """Connect with the kept secret."""
-        kept = self.secrets[database_.secret.namespace, database_.secret.name]
-        address = Address.parse(self.names[str(database_.address)])
-        return database.session(address, database_.user, kept["POSTGRES_PASSWORD"], database_.database)
+        address, password = self._door(database_)
+        return database.session(address, database_.user, password, database_.database)
 
     def endpoints(self) -> Endpoints:
         """Return the pipeline's local doors."""
@@ -78,6 +81,16 @@ class MachineTarget:
                 parsed = Address.parse(address)
                 found.append(Route(name, address, broker.reach(parsed.host, parsed.port)))
         return found
+
+    def books(self) -> facts.Opened:
+        """Open the books with the kept secrets."""
+        adder, totalizer = (database.login(*self._door(each), each.user, each.database) for each in pair(self.topology))
+        return nullcontext(SystemBooks.of_servers(adder, totalizer, self._bootstrap, self.topology.topics[0].name))
+
+    def _door(self, declared: Database) -> tuple[Address, str]:
+        """Return where a database is, and its password."""
+        kept = self.secrets[declared.secret.namespace, declared.secret.name]
+        return Address.parse(self.names[str(declared.address)]), kept["POSTGRES_PASSWORD"]
 
     @property
     def _bootstrap(self) -> str:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from sumflow.audit.compare import compare
 from sumflow.client.adder import Adder
 from sumflow.client.totals import Totals
 from sumflow.verify.check import Check, CheckFailedError, Hint, Passed, Verdict
@@ -15,6 +16,7 @@ from sumflow.verify.target import Target
 
 CATEGORY: Final = "pipeline"
 _TRIALS: Final = 3
+_FINDINGS_SHOWN: Final = 3
 _COUNTED_WITHIN_S: Final = 8.0
 
 
@@ -28,8 +30,28 @@ def checks(target: Target) -> list[Check]:
             Hint("`sumflow logs relay` and `sumflow logs totalizer` show where it waits", "the-total-does-not-move"),
             45,
             lambda: moves_once(target),
-        )
+        ),
+        Check(
+            CATEGORY,
+            "every accepted sum is counted exactly once",
+            "a difference between the two databases is a sum that is lost, doubled or altered",
+            Hint("`sumflow audit --deep` names what differs", "the-audit-finds-a-difference"),
+            60,
+            lambda: audited(target),
+        ),
     ]
+
+
+def audited(target: Target) -> Verdict:
+    """Compare both services' books, lane by lane."""
+    with target.books() as books:
+        report = compare(books.cut())
+    if not report.clean:
+        told = [f"{each.kind}: {each.subject}: {each.detail}" for each in report.findings[:_FINDINGS_SHOWN]]
+        more = len(report.findings) + report.more - len(told)
+        raise CheckFailedError("; ".join(told) + (f"; and {more} more" if more else ""))
+    lag = f", {report.lag} on their way" if report.lag else ""
+    return Passed(f"{report.accepted} accepted and {report.counted} counted in all lanes{lag}; the databases agree")
 
 
 @dataclass(frozen=True, slots=True)

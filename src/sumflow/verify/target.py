@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sumflow.audit import facts
 from sumflow.client.endpoints import Endpoints
 from sumflow.topology.model import Database, Topology
 from sumflow.verify.check import NotApplicable
@@ -121,3 +122,6 @@ class Target(Protocol):
 
     def routes(self) -> Sequence[Route]:
         """Try every name of the service-discovery table."""
+
+    def books(self) -> facts.Opened:
+        """Open the books of both services, for an audit."""

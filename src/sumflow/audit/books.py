@@ -1,0 +1,52 @@
+"""Where a system's books are, and the two ways to look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from sumflow.audit import records
+from sumflow.audit.deep import Deep
+from sumflow.audit.facts import Cut, Extent
+from sumflow.audit.findings import Report
+from sumflow.audit.reading import connected, read_cut
+
+
+@dataclass(frozen=True, slots=True)
+class SystemBooks:
+    """The books of a running system.
+
+    Args:
+        adder: the connection string of the adder's database.
+        totalizer: that of the totalizer's.
+        topic: the topic between them.
+        extents: asks the brokers what the topic's partitions hold.
+        bootstrap: where a Kafka client reads the topic; None where none can reach the brokers from here.
+    """
+
+    adder: str
+    totalizer: str
+    topic: str
+    extents: Callable[[], Mapping[int, Extent]]
+    bootstrap: str | None
+
+    @classmethod
+    def of_servers(cls, adder: str, totalizer: str, bootstrap: str, topic: str) -> SystemBooks:
+        """Return the books of a system whose brokers a client reaches."""
+        return cls(adder, totalizer, topic, partial(records.extents, bootstrap, topic), bootstrap)
+
+    def cut(self) -> Cut:
+        """Read both sides at a cut; raise SumflowError if one cannot be read."""
+        return read_cut(self.adder, self.totalizer, self.topic, self.extents)
+
+    def deep(self, progress: Callable[[int], None]) -> Report:
+        """Compare event by event; a topic that no client reaches is left out, and the report says so."""
+        with connected(self.adder, "adder") as adder, connected(self.totalizer, "totalizer") as totalizer:
+            look = Deep(adder, totalizer, self.topic)
+            look.databases()
+            if self.bootstrap is None:
+                look.report.notes.append(f"the records of {self.topic} were not read: no broker is reachable from here")
+            else:
+                look.records(partial(records.read, self.bootstrap, self.topic), self.extents, progress)
+        return look.report

@@ -1,0 +1,129 @@
+"""Compares both sides of a cut, lane by lane; pure, and proportional to the number of lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Tally
+from sumflow.audit.findings import Kind, Report
+
+_NOTHING = Counted(0, 0, 0)
+
+
+def compare(cut: Cut) -> Report:
+    """Say what a cut proves and what is wrong with it."""
+    report = Report(
+        lanes=len(cut.accepted),
+        accepted=sum(lane.count for lane in cut.accepted.values()),
+        counted=sum(lane.count for lane in cut.counted.values()),
+        unpublished=sum(lane.last_seq - lane.published_seq for lane in cut.accepted.values()),
+        foreign=cut.foreign.count,
+        parked=sum(parked.count for parked in cut.parked.values()),
+        dead_letters=cut.dead_letter_count,
+        total=cut.total.sum,
+    )
+    _total(cut, report)
+    _offsets(cut, report)
+    held = _by_lane(cut.dead_letters)
+    for lane in sorted({*cut.accepted, *cut.counted, *cut.parked}):
+        _lane(cut, lane, held.get(lane, {}), report)
+    return report
+
+
+def _total(cut: Cut, report: Report) -> None:
+    """The total is what its lanes and the events without a lane brought, to the last unit."""
+    lanes = Tally(sum(c.count for c in cut.counted.values()), sum(c.sum for c in cut.counted.values()))
+    explained = Tally(lanes.count + cut.foreign.count, lanes.sum + cut.foreign.sum)
+    if cut.total != explained:
+        report.find(
+            Kind.ALTERED,
+            "total",
+            f"the total is {cut.total.sum} of {cut.total.count}; its lanes ({lanes.sum} of {lanes.count}) and foreign "
+            f"events ({cut.foreign.sum} of {cut.foreign.count}) make {explained.sum} of {explained.count}",
+        )
+
+
+def _offsets(cut: Cut, report: Report) -> None:
+    """The totalizer reads within what the topic holds."""
+    for partition, extent in sorted(cut.extents.items()):
+        if (reached := cut.next_offsets.get(partition, 0)) < extent.first:
+            detail = f"offsets {reached} to {extent.first - 1} were removed from the topic before they were counted"
+            report.find(Kind.LOST, f"partition {partition}", detail)
+
+
+def _lane(cut: Cut, lane: UUID, held: dict[int, DeadLetter], report: Report) -> None:
+    accepted, counted = cut.accepted.get(lane), cut.counted.get(lane, _NOTHING)
+    if counted.count != counted.mark:
+        detail = f"the totalizer's mark says that {counted.mark} are counted, its count says {counted.count}"
+        report.find(Kind.ALTERED, lane, detail)
+    _parked(cut, lane, counted, accepted, report)
+    if accepted is None:
+        detail = f"the totalizer counted {counted.mark} events ({counted.sum}) of a lane that the adder does not have"
+        report.find(Kind.INVENTED, lane, detail)
+    elif counted.mark > accepted.last_seq:
+        detail = f"counted up to seq {counted.mark}, accepted up to {accepted.last_seq}"
+        report.find(Kind.INVENTED, f"{lane}:{accepted.last_seq + 1}", detail)
+    else:
+        _prefix(lane, accepted, counted, cut.tails.get(lane, Tally()), report)
+        _arrival(cut, lane, accepted, counted, held, report)
+
+
+def _parked(cut: Cut, lane: UUID, counted: Counted, accepted: Accepted | None, report: Report) -> None:
+    parked = cut.parked.get(lane)
+    rows = parked.count if parked else 0
+    if rows != counted.parked:
+        report.find(Kind.ALTERED, lane, f"the totalizer's lane has {counted.parked} parked events, {rows} are there")
+    if parked and accepted and parked.last_seq > accepted.last_seq:
+        detail = f"parked, and the adder accepted up to {accepted.last_seq} only"
+        report.find(Kind.INVENTED, f"{lane}:{parked.last_seq}", detail)
+
+
+def _prefix(lane: UUID, accepted: Accepted, counted: Counted, tail: Tally, report: Report) -> None:
+    """What is counted of a lane is what the adder has of the same events: all of the lane but its tail."""
+    waiting = accepted.last_seq - counted.mark
+    if tail.count < waiting:
+        kind = Kind.UNPROVEN if accepted.older_than_outbox else Kind.LOST
+        detail = f"{waiting - tail.count} of the {waiting} events after it are neither counted nor in the outbox"
+        report.find(kind, f"{lane}:{counted.mark}", detail)
+    elif tail.count > waiting:
+        detail = f"{waiting} events are to follow it, the outbox has {tail.count}"
+        report.find(Kind.DOUBLED, f"{lane}:{counted.mark}", detail)
+    elif counted.sum != (expected := accepted.sum - tail.sum):
+        detail = (
+            f"events 1 to {counted.mark} are {expected} at the adder and {counted.sum} at the totalizer "
+            f"({counted.sum - expected:+d})"
+        )
+        report.find(Kind.ALTERED, lane, detail)
+
+
+def _arrival(
+    cut: Cut, lane: UUID, accepted: Accepted, counted: Counted, held: dict[int, DeadLetter], report: Report
+) -> None:
+    """What was published before the topic's end was read is counted once the totalizer has read up to there."""
+    arrived = cut.published.get(lane, 0) if _read_to_the_end(cut, accepted.partition) else 0
+    if counted.mark >= arrived and not counted.parked:
+        return
+    missing = counted.mark + 1
+    behind = f"; {counted.parked} later events wait for it" if counted.parked else ""
+    if missing in held:
+        letter = held[missing]
+        detail = f"a dead letter since {letter.place} ({letter.reason}){behind}"
+        report.find(Kind.HELD, f"{lane}:{missing}", detail)
+    elif counted.mark < arrived:
+        detail = f"published up to {arrived}, the totalizer has read that far and counted up to {counted.mark}{behind}"
+        report.find(Kind.LOST, f"{lane}:{missing}", detail)
+    else:
+        report.find(Kind.HELD, f"{lane}:{missing}", f"has not come out of the topic{behind}")
+
+
+def _read_to_the_end(cut: Cut, partition: int | None) -> bool:
+    extent = cut.extents.get(-1 if partition is None else partition)
+    return extent is not None and partition is not None and cut.next_offsets.get(partition, 0) >= extent.end
+
+
+def _by_lane(letters: Iterable[DeadLetter]) -> dict[UUID, dict[int, DeadLetter]]:
+    found: dict[UUID, dict[int, DeadLetter]] = {}
+    for letter in letters:
+        found.setdefault(letter.lane, {})[letter.seq] = letter
+    return found

@@ -1,0 +1,122 @@
+"""What an audit looks at: both sides' books as values, read at a cut at which they can be compared.
+
+The order of reading makes the cut consistent: first how far lanes are published, then where the topic ends, then the
+totalizer in one snapshot, last the adder in one snapshot. So whatever the totalizer counted is within the adder's, and
+where the totalizer has read to the topic's end, whatever was published before is within the totalizer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from sumflow.audit.findings import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A lane as the adder has it: `count` and `sum` of its events 1 to `last_seq`."""
+
+    number: int
+    last_seq: int
+    published_seq: int
+    count: int
+    sum: int
+    partition: int | None
+    older_than_outbox: bool = False
+    """The lane was opened before the oldest day that the outbox keeps: its first events may be gone, rightly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A lane as the totalizer has it: `count` and `sum` of its events 1 to `mark`, and the rows parked beyond."""
+
+    mark: int
+    count: int
+    sum: int
+    parked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A number of events and their sum."""
+
+    count: int = 0
+    sum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The rows of one lane that wait behind a gap."""
+
+    count: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a partition of the topic holds: offsets from `first` up to but not including `end`."""
+
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record of a lane that could not be read as an event."""
+
+    lane: UUID
+    seq: int
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Both sides, at a cut.
+
+    Args:
+        published: how far each lane was published before anything else was read.
+        extents: where the topic's partitions end, read after that.
+        next_offsets: what of each partition the totalizer had read.
+        counted: the totalizer's lanes.
+        parked: what the totalizer has parked, by lane.
+        dead_letters: dead letters of lanes that may hold their lane up.
+        dead_letter_count: all dead letters.
+        foreign: what events without a lane brought.
+        total: the one total.
+        accepted: the adder's lanes.
+        tails: of lanes that are not counted to the end, the outbox's events beyond the mark.
+    """
+
+    published: Mapping[UUID, int] = field(default_factory=dict)
+    extents: Mapping[int, Extent] = field(default_factory=dict)
+    next_offsets: Mapping[int, int] = field(default_factory=dict)
+    counted: Mapping[UUID, Counted] = field(default_factory=dict)
+    parked: Mapping[UUID, Parked] = field(default_factory=dict)
+    dead_letters: Sequence[DeadLetter] = ()
+    dead_letter_count: int = 0
+    foreign: Tally = Tally()
+    total: Tally = Tally()
+    accepted: Mapping[UUID, Accepted] = field(default_factory=dict)
+    tails: Mapping[UUID, Tally] = field(default_factory=dict)
+
+
+class Books(Protocol):
+    """Where a system's books are."""
+
+    def cut(self) -> Cut:
+        """Read both sides at a cut; raise SumflowError if one cannot be read."""
+
+    def deep(self, progress: Callable[[int], None]) -> Report:
+        """Compare event by event: outbox, topic and what the totalizer keeps of each.
+
+        Args:
+            progress: hears how many records of the topic have been compared.
+        """
+
+
+Opened = AbstractContextManager[Books]

@@ -1,0 +1,110 @@
+"""Reads both databases at a cut: the order of the statements in here is what makes the comparison a proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import Connection, IsolationLevel
+from psycopg.rows import TupleRow
+
+from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked, Tally
+from sumflow.database import queries
+from sumflow.errors import SumflowError
+
+SQL: Final = queries("sumflow.audit")
+_OPTIONS: Final = "-c default_transaction_read_only=on -c statement_timeout=600000 -c lock_timeout=10000"
+_DAY: Final = "events_%Y%m%d"
+_DEFAULT: Final = "events_default"
+
+
+def read_cut(adder: str, totalizer: str, topic: str, extents: Callable[[], Mapping[int, Extent]]) -> Cut:
+    """Read both sides.
+
+    Args:
+        adder: the connection string of the adder's database.
+        totalizer: that of the totalizer's.
+        topic: the topic between them.
+        extents: asks the brokers what the topic's partitions hold.
+
+    Raises:
+        SumflowError: one of them cannot be read.
+    """
+    with connected(adder, "adder") as accepting, connected(totalizer, "totalizer") as counting:
+        published: dict[UUID, int] = dict(accepting.execute(SQL.published).fetchall())
+        held = extents()
+        with counting.transaction():
+            counted = _counted(counting)
+            seen = _surroundings(counting, topic)
+        with accepting.transaction():
+            accepted = read_accepted(accepting)
+            tails = _tails(accepting, accepted, counted)
+    return Cut(published=published, extents=held, counted=counted, accepted=accepted, tails=tails, **seen)
+
+
+@contextmanager
+def connected(conninfo: str, whose: str) -> Iterator[Connection[TupleRow]]:
+    """Open a session that only reads, each transaction in one snapshot; psycopg's errors become SumflowError."""
+    try:
+        with psycopg.connect(
+            conninfo, autocommit=True, application_name="sumflow-audit", options=_OPTIONS
+        ) as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            yield connection
+    except psycopg.Error as error:
+        raise SumflowError(
+            f"the {whose}'s database cannot be audited",
+            why=str(error).strip(),
+            remedy="`sumflow status` shows whether it runs; its schema comes with the service's start",
+        ) from error
+
+
+def read_accepted(connection: Connection[TupleRow]) -> dict[UUID, Accepted]:
+    """Read the adder's lanes."""
+    rows = connection.execute(SQL.accepted, {"kept_since": kept_since(connection)})
+    return {
+        lane: Accepted(number, last, published, count, int(total), partition, older)
+        for lane, number, last, published, count, total, partition, older in rows
+    }
+
+
+def kept_since(connection: Connection[TupleRow]) -> datetime:
+    """Return the beginning of the outbox's oldest day; younger lanes have all their events there."""
+    return oldest_day(name for (name,) in connection.execute(SQL.outbox_days))
+
+
+def oldest_day(names: Iterable[str]) -> datetime:
+    """Return the beginning of the oldest of the days that partitions are named after; the end of time without one."""
+    days = [datetime.strptime(name, _DAY).replace(tzinfo=UTC) for name in names if name != _DEFAULT]
+    return min(days, default=datetime.max.replace(tzinfo=UTC))
+
+
+def _counted(connection: Connection[TupleRow]) -> dict[UUID, Counted]:
+    rows = connection.execute(SQL.counted)
+    return {lane: Counted(mark, int(count), int(total), parked) for lane, mark, count, total, parked in rows}
+
+
+def _surroundings(connection: Connection[TupleRow], topic: str) -> dict[str, Any]:
+    ((count, total, foreign_count, foreign_sum, dead_letters),) = connection.execute(SQL.totals).fetchall()
+    return {
+        "parked": {lane: Parked(rows, last) for lane, rows, last in connection.execute(SQL.parked)},
+        "next_offsets": dict(connection.execute(SQL.next_offsets, {"topic": topic}).fetchall()),
+        "dead_letters": [DeadLetter(*row) for row in connection.execute(SQL.dead_letters)],
+        "dead_letter_count": int(dead_letters),
+        "total": Tally(int(count), int(total)),
+        "foreign": Tally(int(foreign_count), int(foreign_sum)),
+    }
+
+
+def _tails(
+    connection: Connection[TupleRow], accepted: Mapping[UUID, Accepted], counted: Mapping[UUID, Counted]
+) -> dict[UUID, Tally]:
+    marks = {lane: counted[lane].mark if lane in counted else 0 for lane in accepted}
+    behind = {row.number: lane for lane, row in accepted.items() if marks[lane] < row.last_seq}
+    asked = {"numbers": list(behind), "marks": [marks[lane] for lane in behind.values()]}
+    rows = connection.execute(SQL.tails, asked) if behind else ()
+    return {behind[number]: Tally(count, int(total)) for number, count, total in rows}

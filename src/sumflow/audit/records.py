@@ -1,0 +1,102 @@
+"""Reads a topic from one end to the other, outside of every consumer group, in batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from sumflow.audit.facts import Extent
+from sumflow.errors import SumflowError
+
+BATCH_RECORDS: Final = 5_000
+SILENCE_LIMIT_S: Final = 30.0
+_TIMEOUT_S: Final = 10.0
+_FILL_S: Final = 0.1
+"""A batch is waited for so long to be full."""
+_QUIET: Final = logging.getLogger("sumflow.audit.kafka")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+Records = AbstractContextManager[Iterator[list[Message]]]
+
+
+def extents(bootstrap: str, topic: str) -> dict[int, Extent]:
+    """Return what a topic's partitions hold now; raise SumflowError if the brokers do not say."""
+    consumer = _consumer(bootstrap)
+    try:
+        partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
+        found = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=_TIMEOUT_S) for p in partitions}
+    except KafkaException as error:
+        raise _unreadable(topic, str(error)) from error
+    finally:
+        consumer.close()
+    return {partition: Extent(*edges) for partition, edges in sorted(found.items()) if edges}
+
+
+@contextmanager
+def read(bootstrap: str, topic: str, held: Mapping[int, Extent]) -> Iterator[Iterator[list[Message]]]:
+    """Read all records between the edges of each partition; raise SumflowError if the brokers fall silent."""
+    consumer = _consumer(bootstrap)
+    try:
+        consumer.assign(
+            [TopicPartition(topic, p, extent.first) for p, extent in held.items() if extent.first < extent.end]
+        )
+        yield _batches(consumer, topic, held)
+    finally:
+        consumer.close()
+
+
+def _batches(consumer: Consumer, topic: str, held: Mapping[int, Extent]) -> Iterator[list[Message]]:
+    unfinished = {p for p, extent in held.items() if extent.first < extent.end}
+    heard = time.monotonic()
+    while unfinished:
+        batch: list[Message] = []
+        for message in consumer.consume(BATCH_RECORDS, timeout=_FILL_S):
+            partition, error = _partition(message), message.error()
+            if error and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001, the library has no public name
+                raise _unreadable(topic, str(error))
+            if error or _offset(message) >= held[partition].end:
+                unfinished.discard(partition)
+                consumer.pause([TopicPartition(topic, partition)])
+            else:
+                batch.append(message)
+        if batch:
+            heard = time.monotonic()
+            yield batch
+        if time.monotonic() - heard > SILENCE_LIMIT_S:
+            raise _unreadable(topic, f"no record for {SILENCE_LIMIT_S:.0f} s")
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    return -1 if offset is None else offset
+
+
+def _partition(message: Message) -> int:
+    partition = message.partition()
+    return -1 if partition is None else partition
+
+
+def _consumer(bootstrap: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "sumflow-audit",
+            "client.id": "sumflow-audit",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 100,
+            "queued.max.messages.kbytes": 16_384,
+        },
+        logger=_QUIET,
+    )
+
+
+def _unreadable(topic: str, why: str) -> SumflowError:
+    return SumflowError(f"the topic {topic} cannot be audited", why=why, remedy="`sumflow status` shows the brokers")

@@ -1,0 +1,175 @@
+"""The comparison of a cut: every difference is found and named, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sumflow.audit.compare import compare
+from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked, Tally
+from sumflow.audit.findings import FINDINGS_LIMIT, Kind, Report
+
+LANE, OTHER = UUID(int=1), UUID(int=2)
+
+
+def history(events: list[int], published: int, counted: int) -> Cut:
+    """A true cut of one lane with these events, so many of them published and counted; nothing was read past."""
+    tail = Tally(len(events) - counted, sum(events[counted:]))
+    return Cut(
+        published={LANE: published},
+        extents={0: Extent(0, published)},
+        next_offsets={0: counted},
+        counted={LANE: Counted(counted, counted, sum(events[:counted]))} if counted else {},
+        accepted={LANE: Accepted(1, len(events), published, len(events), sum(events), 0)},
+        tails={LANE: tail} if tail.count else {},
+        total=Tally(counted, sum(events[:counted])),
+    )
+
+
+CUT = history([3, 4, 5, 6], 3, 2)
+
+
+def found(cut: Cut) -> list[tuple[Kind, str]]:
+    """Return kind and subject of each finding."""
+    return [(each.kind, each.subject) for each in compare(cut).findings]
+
+
+def changed(cut: Cut, **changes: Any) -> Cut:
+    """Change the totalizer's lane, and the total with it, so that only the lane betrays it."""
+    before = cut.counted[LANE]
+    lane = replace(before, **changes)
+    total = Tally(cut.total.count + lane.count - before.count, cut.total.sum + lane.sum - before.sum)
+    return replace(cut, counted={**cut.counted, LANE: lane}, total=total)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> Cut:
+    """Any true cut: counted within published within accepted."""
+    events = draw(st.lists(st.integers(-(2**64), 2**64), max_size=12))
+    published = draw(st.integers(0, len(events)))
+    return history(events, published, draw(st.integers(0, published)))
+
+
+@given(histories())
+def test_what_is_true_is_clean_and_lag_is_no_loss(cut: Cut) -> None:
+    """However far the totalizer is behind, nothing is found, and the lag is what is not counted."""
+    report = compare(cut)
+    assert report.findings == []
+    assert report.lag == sum(a.count for a in cut.accepted.values()) - sum(c.count for c in cut.counted.values())
+
+
+@given(
+    histories(), st.sampled_from(["mark", "count", "sum", "total", "foreign", "accepted", "tail"]), st.integers(1, 9)
+)
+def test_any_single_change_is_found(cut: Cut, what: str, by: int) -> None:
+    """Whichever number of either side differs from the truth, by however little, there is a finding."""
+    lane, row = cut.counted.get(LANE, Counted(0, 0, 0)), cut.accepted[LANE]
+    spoiled = {
+        "mark": replace(cut, counted={LANE: replace(lane, mark=lane.mark + by)}),
+        "count": replace(cut, counted={LANE: replace(lane, count=lane.count + by)}),
+        "sum": replace(cut, counted={LANE: replace(lane, sum=lane.sum - by)}),
+        "total": replace(cut, total=Tally(cut.total.count, cut.total.sum + by)),
+        "foreign": replace(cut, foreign=Tally(by, 0)),
+        "accepted": replace(cut, accepted={LANE: replace(row, sum=row.sum + by)}),
+        "tail": replace(cut, tails={LANE: Tally(row.last_seq - lane.mark + by, 0)}),
+    }[what]
+    assert not compare(spoiled).clean
+
+
+def test_a_change_of_a_lanes_sum_names_the_lane_and_the_difference() -> None:
+    """The lane is named even when the total was changed with it."""
+    report = compare(changed(CUT, sum=8))
+    assert [(f.kind, f.subject) for f in report.findings] == [(Kind.ALTERED, str(LANE))]
+    assert "(+1)" in report.findings[0].detail
+
+
+def test_a_changed_total_is_told_apart_from_its_lanes() -> None:
+    """Only the total is named when only the total was changed."""
+    assert found(replace(CUT, total=Tally(2, 8))) == [(Kind.ALTERED, "total")]
+
+
+def test_foreign_events_are_part_of_the_total() -> None:
+    """The total is lanes and foreign events; both are needed to explain it."""
+    assert found(replace(CUT, foreign=Tally(1, 40), total=Tally(3, 47))) == []
+    assert found(replace(CUT, total=Tally(3, 47))) == [(Kind.ALTERED, "total")]
+
+
+def test_what_the_totalizer_read_past_is_lost() -> None:
+    """Published, read to the topic's end and not counted: the first such event is named."""
+    assert found(replace(CUT, next_offsets={0: 3})) == [(Kind.LOST, f"{LANE}:3")]
+
+
+def test_a_lane_row_that_is_gone_is_lost_and_spoils_the_total() -> None:
+    """Deleting the totalizer's row of a lane looks like a lane that nobody read, but the total remembers."""
+    gone = replace(CUT, counted={}, tails={LANE: Tally(4, 18)}, next_offsets={0: 3})
+    assert found(gone) == [(Kind.ALTERED, "total"), (Kind.LOST, f"{LANE}:1")]
+
+
+def test_more_counted_than_accepted_is_invented() -> None:
+    """The first event that nobody accepted is named."""
+    assert found(changed(CUT, mark=6, count=6)) == [(Kind.INVENTED, f"{LANE}:5")]
+
+
+def test_a_lane_that_the_adder_does_not_have_is_invented() -> None:
+    """Another's lane is named, ours is not."""
+    cut = replace(CUT, counted={**CUT.counted, OTHER: Counted(1, 1, 9)}, total=Tally(3, 16))
+    assert found(cut) == [(Kind.INVENTED, str(OTHER))]
+
+
+def test_an_event_that_left_the_outbox_too_early_is_lost() -> None:
+    """An accepted event that is neither counted nor in the outbox is lost; from an old lane it is not to be proven."""
+    cut = replace(CUT, tails={LANE: Tally(1, 6)})
+    assert found(cut) == [(Kind.LOST, f"{LANE}:2")]
+    old = replace(cut.accepted[LANE], older_than_outbox=True)
+    assert found(replace(cut, accepted={LANE: old})) == [(Kind.UNPROVEN, f"{LANE}:2")]
+
+
+def test_an_event_that_waits_twice_is_doubled() -> None:
+    """More events in the outbox than places for them."""
+    assert found(replace(CUT, tails={LANE: Tally(3, 17)})) == [(Kind.DOUBLED, f"{LANE}:2")]
+
+
+def test_a_dead_letter_of_a_lane_holds_it_up() -> None:
+    """What stands in the dead letters is not lost: it is named with its place."""
+    letter = DeadLetter(LANE, 3, "sums/0@2", "not JSON")
+    cut = replace(CUT, next_offsets={0: 3}, dead_letters=[letter], dead_letter_count=1)
+    assert found(cut) == [(Kind.HELD, f"{LANE}:3")]
+    assert "sums/0@2" in compare(cut).findings[0].detail
+
+
+def test_parked_events_wait_for_the_missing_one() -> None:
+    """The missing event is named; it is lost only when everything that was published has been read."""
+    cut = replace(changed(CUT, parked=1), parked={LANE: Parked(1, 4)})
+    assert found(cut) == [(Kind.HELD, f"{LANE}:3")]
+    assert found(replace(cut, next_offsets={0: 3})) == [(Kind.LOST, f"{LANE}:3")]
+
+
+@pytest.mark.parametrize(
+    ("parked", "subject", "kind"),
+    [({}, str(LANE), Kind.ALTERED), ({LANE: Parked(1, 9)}, f"{LANE}:9", Kind.INVENTED)],
+)
+def test_what_is_parked_is_what_the_lane_says_and_was_accepted(
+    parked: dict[UUID, Parked], subject: str, kind: Kind
+) -> None:
+    """A parked row that is gone, and one beyond the lane's end."""
+    assert (kind, subject) in found(replace(changed(CUT, parked=1), parked=parked))
+
+
+def test_records_that_left_the_topic_before_they_were_read_are_lost() -> None:
+    """Retention passed while nobody counted."""
+    assert found(replace(CUT, extents={0: Extent(3, 3)})) == [(Kind.LOST, "partition 0")]
+
+
+def test_findings_have_a_limit_and_are_counted_beyond_it() -> None:
+    """A report stays small however much is wrong."""
+    report, more = Report(), Report()
+    for number in range(FINDINGS_LIMIT + 5):
+        report.find(Kind.LOST, number, "")
+    more.find(Kind.ALTERED, "x", "")
+    report.include(more)
+    assert (len(report.findings), report.more) == (FINDINGS_LIMIT, 6)
