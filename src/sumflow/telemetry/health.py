@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer, _SilentHandler
 
+from sumflow.errors import SumflowError
 from sumflow.settings import Address
 
 
@@ -49,6 +50,9 @@ class HealthServer:
         registry: the metrics to show.
         live: returns why the process itself is broken, or None.
         ready: returns why the process cannot do its work now (a dependency, a start or a stop under way), or None.
+
+    Raises:
+        SumflowError: the port cannot be had.
     """
 
     def __init__(
@@ -61,9 +65,16 @@ class HealthServer:
     ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._probes = {"/livez": live, "/readyz": ready}
-        self._server = make_server(
-            listen.host, listen.port, self._answer, ThreadingWSGIServer, handler_class=_SilentHandler
-        )
+        try:
+            self._server = make_server(
+                listen.host, listen.port, self._answer, ThreadingWSGIServer, handler_class=_SilentHandler
+            )
+        except OSError as error:
+            raise SumflowError(
+                f"the health and metrics port cannot listen on {listen}",
+                why=str(error),
+                remedy="free the port, or set METRICS_LISTEN to another address",
+            ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()
 
