@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from sumflow.database import conninfo
+from sumflow.totalizer import machine
 from tests.totalizer.bench import Bench
 from tests.totalizer.records import Lane, foreign_value
 
@@ -20,6 +21,13 @@ pytestmark = pytest.mark.integration
 def up_to(last: int) -> list[int]:
     """Return the seqs from 1."""
     return list(range(1, last + 1))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at the topic, and at a halt again, every half second: what is found is the same, only sooner."""
+    monkeypatch.setattr(machine, "CHECK_TOPIC_S", 0.5)
+    monkeypatch.setattr(machine, "RECHECK_HALT_S", 0.5)
 
 
 def test_lanes_on_all_partitions_are_counted(bench: Bench) -> None:
@@ -173,6 +181,7 @@ def test_a_lock_that_is_held_too_long_is_waited_out(bench: Bench) -> None:
         bench.eventually(bench.total, (10, 55))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_records_that_retention_took_halt_the_consumer(bench: Bench) -> None:
     """Nothing is read past a loss; the totals stay; when a person says so, reading goes on from there."""
     lane, topic = Lane(), bench.settings.kafka_topic
@@ -206,6 +215,7 @@ def test_retention_that_overtakes_a_reader_halts_it(bench: Bench) -> None:
         assert bench.total() == (2, 3)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_topic_that_was_recreated_halts_the_consumer(bench: Bench) -> None:
     """The new topic has the same name and offsets that look right; its identity tells."""
     topic = bench.settings.kafka_topic
@@ -224,6 +234,7 @@ def test_a_topic_that_was_recreated_halts_the_consumer(bench: Bench) -> None:
         bench.eventually(bench.total, (3, 6))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_topic_that_is_not_there_yet_is_awaited(bench: Bench) -> None:
     """A totalizer that starts first is not ready, says why, and goes on when the topic is there."""
     late = msgspec.structs.replace(bench.settings, kafka_topic=f"{bench.settings.kafka_topic}-late")
