@@ -33,8 +33,14 @@ def test_a_missing_variable_is_named() -> None:
         load(AdderSettings, {k: v for k, v in DECLARED.items() if k != "POSTGRES_USER"})
 
 
+def test_a_number_that_is_none_is_named() -> None:
+    """The error says which variable is wrong."""
+    with pytest.raises(UsageError, match="ADDER_MAX_PENDING"):
+        load(AdderSettings, DECLARED | {"ADDER_MAX_PENDING": "many"})
+
+
 @pytest.mark.parametrize("text", ["localhost", ":1", "h:", "h:65536", "h:-1", "h:x"])
 def test_an_address_is_host_and_port(text: str) -> None:
-    """Anything else is refused with the text that was given."""
-    with pytest.raises(UsageError, match="is not host:port"):
+    """Anything else is refused with the variable and the text that was given."""
+    with pytest.raises(UsageError, match=f"METRICS_LISTEN: '{text}' is not host:port"):
         load(AdderSettings, DECLARED | {"METRICS_LISTEN": text})

@@ -119,14 +119,14 @@ def load(kind: type[S], environ: Mapping[str, str] = os.environ) -> S:
     """Read the settings of one process; raise UsageError naming the variable that is missing or wrong."""
     try:
         given = {
-            field.encode_name: _typed(field.type, environ[field.encode_name])
+            field.encode_name: _typed(field, environ[field.encode_name])
             for field in msgspec.structs.fields(kind)
             if field.encode_name in environ
         }
         return msgspec.convert(given, kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise UsageError(
-            f"the environment of this process is incomplete: {error}",
+            f"the environment of this process is incomplete or wrong: {error}",
             remedy="services get their environment from `k8s/services`; `sumflow up` and `sumflow deploy` set it",
         ) from error
 
@@ -137,7 +137,11 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | dict(extra)
 
 
-def _typed(kind: object, text: str) -> object:
-    if kind is Address:
-        return Address.parse(text)
-    return Path(text) if kind == Path | None else text
+def _typed(field: msgspec.structs.FieldInfo, text: str) -> object:
+    """Turn a text into what msgspec cannot make of it by itself; raise ValueError naming the variable."""
+    if field.type is Address:
+        try:
+            return Address.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{field.encode_name}: {error}") from error
+    return Path(text) if field.type == Path | None else text

@@ -34,7 +34,7 @@ class Queries:
 @cache
 def queries(package: str) -> Queries:
     """Return the queries of `package`'s queries.sql; raise SumflowError if the file breaks the form."""
-    return Queries(parse(resources.files(package).joinpath("queries.sql").read_text()))
+    return Queries(parse(resources.files(package).joinpath("queries.sql").read_text("utf-8")))
 
 
 def parse(text: str) -> dict[str, str]:
