@@ -50,3 +50,18 @@ def test_session_parameters_reach_the_server(settings: ServiceSettings) -> None:
     with psycopg.connect(database.conninfo(settings, "me", synchronous_commit="off")) as connection:
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
         assert connection.execute("SHOW application_name").fetchone() == ("me",)
+
+
+def test_the_server_notices_a_client_that_vanished(settings: ServiceSettings) -> None:
+    """Ten seconds of silence end the session, and its locks with it: a lost node's lanes are not held for two hours."""
+    with psycopg.connect(database.conninfo(settings, "me")) as connection:
+        shown = {
+            name: connection.execute(f"SHOW {name}").fetchone()
+            for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        }
+    assert shown == {
+        "tcp_keepalives_idle": ("4",),
+        "tcp_keepalives_interval": ("2",),
+        "tcp_keepalives_count": ("3",),
+        "tcp_user_timeout": ("10000",),
+    }

@@ -16,6 +16,14 @@ _SILENT_PEER: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_SILENT_CLIENT: Final = {
+    # The other direction, said to the server: the session of a client that vanished ends as soon, and with it its locks
+    # (a lane of an adder on a lost node is adopted within seconds, not after the two hours that are the default).
+    "tcp_keepalives_idle": "4",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
 
 
 def conninfo(settings: ServiceSettings, application: str, **parameters: str) -> str:
@@ -26,7 +34,7 @@ def conninfo(settings: ServiceSettings, application: str, **parameters: str) -> 
         application: the name that pg_stat_activity shows for this session.
         parameters: server settings of the session, as `synchronous_commit="off"`.
     """
-    options = " ".join(f"-c {name}={value}" for name, value in parameters.items())
+    options = " ".join(f"-c {name}={value}" for name, value in (_SILENT_CLIENT | parameters).items())
     return make_conninfo(
         host=settings.postgres_address.host,
         port=settings.postgres_address.port,
