@@ -17,7 +17,7 @@ from sumflow.telemetry.health import Heartbeat
 from sumflow.totalizer import broker, ledger, machine, upkeep
 from sumflow.totalizer.machine import Consuming, Halted, Joining, Positioning, State, Stopped
 from sumflow.totalizer.metrics import Metrics
-from sumflow.totalizer.positions import Halt, StoredOffset, TopicFacts, decide_identity, decide_positions
+from sumflow.totalizer.positions import Halt, StoredOffset, TopicFacts, decide_identity, decide_positions, have_moved
 from sumflow.totalizer.records import Record, sort
 from sumflow.totalizer.session import Session
 
@@ -177,7 +177,7 @@ class KafkaToTotal:
             with self._session.transaction() as connection:
                 upkeep.turn_day(connection, self._settings.processed_events_retention_days)
                 stored = upkeep.stored_offsets(connection, self._topic)
-            facts = broker.topic_facts(self._admin, self._topic)
+            facts = self._facts()
             self._show_ends(facts, stored)
             found = decide_positions(self._topic, partitions, facts, stored)
             if isinstance(found, Halt) or facts is None:
@@ -192,15 +192,27 @@ class KafkaToTotal:
     def _must_halt(self, found: dict[int, int] | Halt) -> machine.Event:
         return machine.MustHalt(found) if isinstance(found, Halt) else machine.Trouble("the topic went away")
 
+    def _facts(self) -> TopicFacts | None:
+        """Ask the brokers about the topic; raise KafkaException or TimeoutError if they do not answer."""
+        try:
+            return broker.topic_facts(self._admin, self._topic)
+        except (KafkaException, TimeoutError):
+            # A client waits for the controller that it knows, also when that one's node is lost: a new one asks anew.
+            self._admin = broker.make_admin(self._settings)
+            raise
+
     def _check_topic(self) -> machine.Event:
         try:
             with self._session.transaction() as connection:
                 upkeep.turn_day(connection, self._settings.processed_events_retention_days)
                 stored = upkeep.stored_offsets(connection, self._topic)
                 upkeep.show_parked(connection, self._metrics)
-            facts = broker.topic_facts(self._admin, self._topic)
+            facts = self._facts()
             if halt := decide_identity(self._topic, facts, stored):
                 return machine.MustHalt(halt)
+            if isinstance(self._state.phase, Consuming) and have_moved(self._state.phase.positions, stored):
+                # The database was restored, or another consumer reads: without a record to count we would never notice.
+                return machine.Trouble("the stored offsets are not those that are read from")
             self._show_ends(facts, stored)
         except (psycopg.Error, KafkaException, TimeoutError) as error:
             self._unchecked = f"the topic cannot be checked: {_said(error)}"
