@@ -39,6 +39,9 @@ _CONFIG: Final[dict[str, Any]] = {
     "queue.buffering.max.messages": _QUEUE_LIMIT,
     "reconnect.backoff.max.ms": 1_000,
     "retry.backoff.max.ms": 500,
+    # What was sent to a broker on a lost node is sent again, to the next leader, after this long instead of a minute.
+    "request.timeout.ms": 8_000,
+    "socket.timeout.ms": 10_000,
 }
 
 _kafka_log = logging.getLogger("kafka")
