@@ -85,6 +85,14 @@ def test_a_condition_that_holds_at_the_last_moment_counts() -> None:
     assert reporter.heard[-1] == ("done", "a", "there")
 
 
+def test_the_limit_begins_when_the_act_is_done() -> None:
+    """A slow act (a database is made on a slow disk) does not take from the time that readiness has."""
+    clock, reporter = Clock(), Recorder()
+    slow = replace(_step("postgres", [NotYet("starting"), Ready()], within_s=1.0), act=lambda: clock.pause(60))
+    run([slow], reporter, clock=clock, pause=clock.pause)
+    assert [heard[0] for heard in reporter.heard] == ["started", "waiting", "done"]
+
+
 def test_steps_that_do_not_need_each_other_run_side_by_side() -> None:
     """A slow step does not hold up one that does not come after it; one that does waits for all it comes after."""
     clock, acts = Clock(), list[str]()

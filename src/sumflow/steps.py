@@ -104,18 +104,19 @@ def run_side_by_side(
     Raises:
         ValueError: a step comes after one that is not among them, or after itself.
     """
-    remaining, active, done = list(steps), dict[str, tuple[Step, float]](), set[str]()
+    remaining, active, done = list(steps), dict[str, _Active](), set[str]()
     delay_s = _SHORTEST_PAUSE_S
     while remaining or active:
         starting = [step for step in remaining if done.issuperset(step.after)]
         remaining = [step for step in remaining if step not in starting]
         for step in starting:
             reporter.started(step.name)
-            active[step.name] = (step, clock())
+            began_s = clock()
             step.act()
+            active[step.name] = _Active(step, began_s, clock())
         if not active:
             raise ValueError(f"these steps can never begin: {', '.join(step.name for step in remaining)}")
-        finished = [step.name for step, began in active.values() if _look(step, began, reporter, clock)]
+        finished = [name for name, it in active.items() if _look(it, reporter, clock)]
         for name in finished:
             del active[name]
         done.update(finished)
@@ -126,14 +127,23 @@ def run_side_by_side(
             delay_s = min(delay_s * 1.5, _LONGEST_PAUSE_S)
 
 
-def _look(step: Step, began: float, reporter: Reporter, clock: Callable[[], float]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """A step that acted; its limit begins when its act is done, however long that took."""
+
+    step: Step
+    began_s: float
+    acted_s: float
+
+
+def _look(active: _Active, reporter: Reporter, clock: Callable[[], float]) -> bool:
     """Ask a step's condition once and tell the reporter; raise StepError when its time is over."""
-    seen = step.ready()
-    elapsed_s = clock() - began
+    step = active.step
+    seen, now_s = step.ready(), clock()
     if isinstance(seen, Ready):
-        reporter.done(step.name, seen.evidence, elapsed_s)
+        reporter.done(step.name, seen.evidence, now_s - active.began_s)
         return True
-    if elapsed_s >= step.within_s:
-        raise StepError(f"{step.name}: not ready after {elapsed_s:.0f} s", why=seen.reason, remedy=step.when_late)
-    reporter.waiting(step.name, seen.reason, elapsed_s)
+    if (waited_s := now_s - active.acted_s) >= step.within_s:
+        raise StepError(f"{step.name}: not ready after {waited_s:.0f} s", why=seen.reason, remedy=step.when_late)
+    reporter.waiting(step.name, seen.reason, now_s - active.began_s)
     return False
