@@ -122,4 +122,8 @@ def topic_facts(admin: AdminClient, topic: str) -> TopicFacts | None:
 def _offsets(admin: AdminClient, topic: str, partitions: list[int], spec: OffsetSpec) -> dict[int, int]:
     asked = {TopicPartition(topic, partition): spec for partition in partitions}
     answers = admin.list_offsets(asked, request_timeout=REQUEST_TIMEOUT_S)
-    return {place.partition: answer.result(RESPONSE_TIMEOUT_S).offset for place, answer in answers.items()}
+    found = {place.partition: answer.result(RESPONSE_TIMEOUT_S).offset for place, answer in answers.items()}
+    if unknown := sorted(partition for partition, offset in found.items() if offset < 0):
+        # "No leader answered" is an offset too, for the client (-1001): that says nothing about lost records.
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"no leader answers for {topic}/{unknown}"))
+    return found
