@@ -104,7 +104,7 @@ def named(report: Report) -> set[tuple[Kind, str]]:
 @contextmanager
 def original(postgres_url: str, kafka: str) -> Iterator[Original]:
     """Let the real services make the history."""
-    with _database(postgres_url) as adder, _database(postgres_url) as totalizer, _topic(kafka) as topic:
+    with database(postgres_url) as adder, database(postgres_url) as totalizer, _topic(kafka) as topic:
         lanes = asyncio.run(_accept_and_publish(adder, kafka, topic))
         settings = settings_for(totalizer, kafka, topic)
         migrate(settings, "sumflow.totalizer")
@@ -124,8 +124,8 @@ def original(postgres_url: str, kafka: str) -> Iterator[Original]:
 def copied(made: Original, records_: list[Kept] | None = None) -> Iterator[Scene]:
     """Copy the history; `records_` are the topic's, if not the original's."""
     with (
-        _database(made.postgres_url, made.adder) as adder,
-        _database(made.postgres_url, made.totalizer) as totalizer,
+        database(made.postgres_url, made.adder) as adder,
+        database(made.postgres_url, made.totalizer) as totalizer,
         _topic(made.kafka) as topic,
     ):
         _produce(made.kafka, topic, made.records if records_ is None else records_)
@@ -148,7 +148,8 @@ async def _accept_and_publish(adder: str, kafka: str, topic: str) -> tuple[uuid.
 
 
 @contextmanager
-def _database(postgres_url: str, template: str = "") -> Iterator[str]:
+def database(postgres_url: str, template: str = "") -> Iterator[str]:
+    """A database of its own, empty or a copy."""
     name = f"a{uuid.uuid4().hex}"
     copy = f' TEMPLATE "{psycopg.conninfo.conninfo_to_dict(template)["dbname"]}"' if template else ""
     with psycopg.connect(postgres_url, autocommit=True) as connection:

@@ -195,6 +195,7 @@ def test_an_event_sent_twice_is_no_fault_and_is_told(copy: Scene) -> None:
     report = copy.deep()
     assert report.findings == []
     assert report.figures["topic_repeated"] == 1
+    assert [note.partition("@")[0] for note in report.notes] == [f"sent again: {copy.at(17)} at {copy.topic}/{place}"]
     copy.send(*_record(copy.original, 17, 18)[1:], place)
     assert named(copy.deep()) == {(Kind.ALTERED, copy.at(17))}
 

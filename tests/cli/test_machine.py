@@ -13,7 +13,7 @@ from sumflow.local import datadir, facade
 from sumflow.local.datadir import DataDir
 
 
-@pytest.mark.parametrize("command", [["status"], ["total"], ["logs"], ["verify"], ["add", "1", "2"]])
+@pytest.mark.parametrize("command", [["status"], ["total"], ["logs"], ["verify"], ["audit"], ["add", "1", "2"]])
 def test_a_command_that_needs_the_system_says_that_it_is_not_running(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

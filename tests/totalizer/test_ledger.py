@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import date
+from importlib import resources
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -68,6 +69,30 @@ def test_a_batch_counts_with_its_marks_and_offsets(database: Database) -> None:
     assert lane_row(database, one) == (2, 2, 33, 0)
     stored = {p: s.next_offset for p, s in upkeep.stored_offsets(database, "sums").items()}
     assert stored == {0: 2, 1: 1, 2: 7}
+
+
+def test_what_foreign_events_bring_is_kept_apart(database: Database) -> None:
+    """Lanes and foreign events explain the total to the last unit, duplicates and mixed batches included."""
+    lane, known = Lane(), uuid4()
+    record(database, [lane.record(1, 10, 1), FakeRecord((2, 6), foreign_value(known, -7, 0))])
+    again = [FakeRecord((2, 7), foreign_value(known, -7, 0)), FakeRecord((2, 8), foreign_value(uuid4(), 100, 1))]
+    record(database, [*again, lane.record(2, 5, 0, (0, 1))])
+    record(database, [lane.record(3, 1, 0, (0, 2))])
+    ((count, brought),) = database.execute("SELECT count, sum FROM foreign_totals").fetchall()
+    assert (as_ints((count, brought)), lane_row(database, lane)) == ((2, 94), (3, 3, 17, 0))
+    assert total(database) == (5, 111)
+
+
+def test_a_total_from_before_is_explained_by_the_migration(database: Database) -> None:
+    """A database that counted foreign events before they were kept apart has the difference as its beginning."""
+    lane = Lane()
+    record(database, [lane.record(1, 10, 1), FakeRecord((2, 6), foreign_value(uuid4(), 100, 1))])
+    database.execute("DROP TABLE foreign_totals")
+    statements = resources.files("sumflow.totalizer").joinpath("migrations/0002-foreign.sql").read_text()
+    with database.transaction():
+        database.execute(statements.encode())
+    ((count, brought),) = database.execute("SELECT count, sum FROM foreign_totals").fetchall()
+    assert as_ints((count, brought)) == (1, 101)
 
 
 def test_totals_outgrow_64_bits(database: Database) -> None:

@@ -72,6 +72,7 @@ class Deep:
                 progress(figures["topic_records"])
         trail.close(published, {lane: row.partition for lane, row in lanes.items()}, self.report)
         figures["topic_repeated"] = trail.repeated
+        self.report.notes.extend(trail.repeats)
 
     def _batch(self, batch: Batch, trail: Trail) -> int:
         seen = [

@@ -15,7 +15,7 @@ SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::reg
 
 -- name: tails
 -- Adder: number and sum of the outbox's events beyond the totalizer's mark, of the lanes that are not counted to the end.
-SELECT d.number, count(e.seq), coalesce(sum(e.x::numeric + e.y), 0)
+SELECT d.number, count(e.seq), coalesce(sum(e.x) + sum(e.y), 0)
 FROM unnest(%(numbers)s::int[], %(marks)s::bigint[]) AS d (number, mark)
 LEFT JOIN events e ON e.lane = d.number AND e.seq > d.mark
 GROUP BY d.number;
@@ -48,7 +48,7 @@ FROM (SELECT count, sum FROM totals WHERE name = '') AS t FULL JOIN foreign_tota
 -- name: outbox
 -- Adder: of each lane's events that the outbox still has, what betrays a lost, a doubled and an altered one.
 SELECT coalesce(l.lane::text, 'number ' || e.lane), e.lane, count(*), min(e.seq), max(e.seq),
-       sum(e.seq::numeric), sum(e.x::numeric + e.y), l.last_seq, l.sum, l.opened_at < %(kept_since)s
+       sum(e.seq), sum(e.x) + sum(e.y), l.last_seq, l.sum, l.opened_at < %(kept_since)s
 FROM events e LEFT JOIN lanes l ON l.number = e.lane
 GROUP BY e.lane, l.lane, l.last_seq, l.sum, l.opened_at;
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sumflow.audit.findings import Kind, Report
 
+REPEATS_NAMED: Final = 20
 MISSING_LIMIT: Final = 10_000
 """So many missing places are remembered, in all lanes, in case they come later."""
 
@@ -34,6 +35,8 @@ class Trail:
         self._lanes: dict[UUID, _Followed] = {}
         self._kept = 0
         self.repeated = 0
+        self.repeats: list[str] = []
+        """The first events that were seen again: allowed, each is counted once; named for whoever looks for one."""
 
     def follow(self, lane: UUID, seq: int, partition: int, offset: int, report: Report) -> None:
         """Take the next record."""
@@ -54,6 +57,8 @@ class Trail:
             self._kept -= 1
         else:
             self.repeated += 1
+            if len(self.repeats) < REPEATS_NAMED:
+                self.repeats.append(f"sent again: {lane}:{seq} at {self._topic}/{partition}@{offset}")
 
     def close(self, published: Mapping[UUID, int], partitions: Mapping[UUID, int | None], report: Report) -> None:
         """Say what is missing now that the records are over.

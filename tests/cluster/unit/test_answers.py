@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from sumflow.audit.facts import Extent
 from sumflow.cluster import failures, inside, inventory, metadata, removal
 from sumflow.cluster.conflicts import ConflictError
 from sumflow.cluster.objects import KINDS, Ref
@@ -154,3 +155,9 @@ def test_every_kind_that_can_be_made_can_be_found_again() -> None:
     """An inventory that leaves out a kind would leave its objects behind."""
     asked = {"Node", "Pod", "Event", "PersistentVolume", "ReplicaSet", "StorageClass", "SelfSubjectAccessReview"}
     assert {kind for group, kind in KINDS if group not in inventory.GROUPS} <= asked
+
+
+def test_where_partitions_begin_and_end_is_read_from_two_lists() -> None:
+    """The first list says where each partition begins, the second where it ends; their orders may differ."""
+    said = "sums:0:5\nsums:1:0\n\nsums:1:9\nsums:0:12\n"
+    assert inside.parse_extents(said) == {0: Extent(5, 12), 1: Extent(0, 9)}
