@@ -1,4 +1,4 @@
-"""What the processes of the adder and of the relay have in common: signals, and the loop that shows they are alive."""
+"""What the processes of the adder and of the relay have in common: signals, waits, the loop that shows they live."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from typing import Final
 from sumflow.telemetry.health import Heartbeat
 
 BEAT_S: Final = 1.0
+
+
+async def set_within(event: asyncio.Event, limit_s: float) -> bool:
+    """Wait for an event for at most `limit_s`; tell whether it was set."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 class Vigil:
@@ -32,11 +41,7 @@ class Vigil:
             self.changed.clear()
             self.heartbeat.beat()
             await each_time()
-            try:
-                async with asyncio.timeout(BEAT_S):
-                    await self.changed.wait()
-            except TimeoutError:
-                continue
+            await set_within(self.changed, BEAT_S)
 
     def _stop(self) -> None:
         self._stopped = True

@@ -12,6 +12,7 @@ import structlog
 from sumflow import database
 from sumflow.adder import outbox
 from sumflow.adder.metrics import RelayMetrics
+from sumflow.adder.processes import set_within
 from sumflow.adder.publisher import Publisher
 from sumflow.adder.relay_session import RelaySession
 from sumflow.errors import SumflowError
@@ -65,7 +66,7 @@ class Relay:
                 _log.warning("not publishing", reason=self._problem)
             if session.has_progressed:
                 backoff.reset()
-            await self._pause(backoff.next_s())
+            await set_within(self._stopping, backoff.next_s())
         upkeep.cancel()
         await asyncio.gather(upkeep, return_exceptions=True)
 
@@ -116,13 +117,6 @@ class Relay:
                 _log.warning("outbox not maintained", reason=_one_line(error), after_s=time.monotonic() - began)
                 delay_s = MAINTENANCE_RETRY_S
             await asyncio.sleep(delay_s)
-
-    async def _pause(self, delay_s: float) -> None:
-        try:
-            async with asyncio.timeout(delay_s):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

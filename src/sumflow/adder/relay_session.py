@@ -21,6 +21,7 @@ from sumflow import database
 from sumflow.adder.claims import Lane, choose
 from sumflow.adder.lanes import Claim
 from sumflow.adder.metrics import RelayMetrics
+from sumflow.adder.processes import set_within
 from sumflow.adder.publisher import Publisher, Row
 from sumflow.settings import RelaySettings
 
@@ -94,16 +95,9 @@ class RelaySession:
             sent = await self._send(publisher)
             await self._record()
             if not (sent and self._dirty):
-                await self._wait(self._survey_at - time.monotonic())
+                await set_within(self._wake, self._survey_at - time.monotonic())
         await asyncio.to_thread(publisher.flush, FLUSH_S if publisher.failure is None else 0)
         await self._record()
-
-    async def _wait(self, limit_s: float) -> None:
-        try:
-            async with asyncio.timeout(max(0.0, limit_s)):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
     async def _send(self, publisher: Publisher) -> bool:
         """Send one chunk of each lane that has news; return whether there was room for it."""

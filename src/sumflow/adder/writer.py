@@ -19,6 +19,7 @@ from sumflow import database
 from sumflow.adder import outbox
 from sumflow.adder.grouping import Queue
 from sumflow.adder.metrics import AdderMetrics
+from sumflow.adder.processes import set_within
 from sumflow.adder.requests import Refused, Request
 from sumflow.adder.session import LaneLostError, LaneSession
 from sumflow.settings import AdderSettings
@@ -92,7 +93,7 @@ class Writer:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 self._problem = f"the database is not available: {' '.join(str(error).split())}"
                 _log.warning("no lane", reason=self._problem)
-                await self._pause(backoff.next_s())
+                await set_within(self._stopping, backoff.next_s())
                 continue
             backoff.reset()
             await self._serve(session)
@@ -101,13 +102,6 @@ class Writer:
         """Let `run` end once everything that waits is answered."""
         self._stopping.set()
         self._work.set()
-
-    async def _pause(self, delay_s: float) -> None:
-        try:
-            async with asyncio.timeout(delay_s):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
 
     async def _open(self) -> LaneSession:
         # At every session, not only the first: the server that comes back may be another one, with an older schema.
@@ -154,11 +148,7 @@ class Writer:
 
     async def _work_arrives(self) -> bool:
         self._work.clear()
-        try:
-            async with asyncio.timeout(IDLE_PROBE_S):
-                return await self._work.wait()
-        except TimeoutError:
-            return False
+        return await set_within(self._work, IDLE_PROBE_S)
 
     async def _commit(self, session: LaneSession, group: list[Request]) -> None:
         began, before = time.monotonic(), session.last_seq
