@@ -83,7 +83,7 @@ trap end_jobs EXIT
 trap 'exit 130' INT TERM
 
 begin debian_packages; finish debian_packages   # first: the other jobs may need them
-command -v go >/dev/null || fail "needs Go (1.26.4 or newer) on PATH or in /usr/local/go/bin"
+command -v go >/dev/null || fail "needs Go ($GO_VERSION or newer) on PATH or in /usr/local/go/bin"
 begin kubernetes
 begin small_binaries   # downloads and links while the other compiles: two cores stay busy
 finish small_binaries

@@ -17,6 +17,7 @@ SERVICE_CIDR=10.96.0.0/16; DNS_IP=10.96.0.10; API_SERVICE_IP=10.96.0.1
 POD_CIDR=10.244.0.0/16     # node N has 10.244.N.0/24
 CGROUP=sfc                 # cgroup v1 subtree: /sys/fs/cgroup/<controller>/sfc/nodeN
 
+GO_VERSION=1.26.4   # the oldest that builds these:
 KUBE_VERSION=v1.34.4; ETCD_VERSION=v3.6.4; COREDNS_VERSION=v1.12.4
 NETPOL_VERSION=v1.1.0; METRICS_VERSION=v0.9.0
 
@@ -34,4 +35,9 @@ record() { echo "$1 $(start_time "$1") $2" >> "$RUN/pids"; }                    
 node_pid() { # prints the pid of node $1's init, fails when the node is not running
   local p; p=$(cat "$RUN/node$1.init" 2>/dev/null) || return 1
   grep -q "^$p $(start_time "$p") node$1-init" "$RUN/pids" 2>/dev/null && echo "$p"
+}
+start() { # name command...: runs it detached, with a log, and records it for down.sh
+  local name=$1; shift
+  setsid "$@" </dev/null >>"$LOGS/$name.log" 2>&1 &
+  record $! "$name"
 }

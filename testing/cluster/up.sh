@@ -4,8 +4,7 @@
 # shellcheck disable=SC2016  # the PATH of the shell that reads the export line
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/env.sh"
-need_root
-[ -d /sys/fs/cgroup/memory ] || fail "this machine has no cgroup v1 hierarchies in /sys/fs/cgroup"
+"$HERE/able.sh"
 kube() { kubectl --kubeconfig "$ADMIN_KUBECONFIG" "$@"; }
 exports() { printf 'export KUBECONFIG=%q PATH=%q:$PATH\n' "$ADMIN_KUBECONFIG" "$BIN"; }
 if [ -s "$RUN/pids" ]; then
@@ -24,12 +23,6 @@ wait_for() { # seconds command...
     sleep 0.1
   done
 }
-start() { # name command...: runs it detached, with a log, and records it for down.sh
-  local name=$1; shift
-  setsid "$@" </dev/null >>"$LOGS/$name.log" 2>&1 &
-  record $! "$name"
-}
-
 # kubelet rewrites these for the whole machine; down.sh puts them back
 for key in vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes; do
   echo "$key=$(sysctl -n $key)"
@@ -41,18 +34,7 @@ ip link set $BRIDGE up; ip addr replace $NET.1/24 dev $BRIDGE
 start etcd etcd --name sfc --data-dir "$STATE/etcd" --log-level warn --unsafe-no-fsync \
   --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
   --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 --initial-cluster sfc=http://127.0.0.1:2380
-start kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 \
-  --bind-address=0.0.0.0 --secure-port=6443 --advertise-address=$NET.1 --allow-privileged=true \
-  --tls-cert-file="$PKI/apiserver.crt" --tls-private-key-file="$PKI/apiserver.key" --client-ca-file="$PKI/ca.crt" \
-  --kubelet-client-certificate="$PKI/apiserver-kubelet-client.crt" --kubelet-client-key="$PKI/apiserver-kubelet-client.key" \
-  --kubelet-certificate-authority="$PKI/ca.crt" --kubelet-preferred-address-types=InternalIP \
-  --service-cluster-ip-range=$SERVICE_CIDR --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
-  --service-account-issuer=https://kubernetes.default.svc.cluster.local \
-  --service-account-key-file="$PKI/sa.pub" --service-account-signing-key-file="$PKI/sa.key" \
-  --requestheader-client-ca-file="$PKI/front-proxy-ca.crt" --requestheader-allowed-names=front-proxy-client \
-  --requestheader-extra-headers-prefix=X-Remote-Extra- --requestheader-group-headers=X-Remote-Group \
-  --requestheader-username-headers=X-Remote-User --enable-aggregator-routing=true \
-  --proxy-client-cert-file="$PKI/front-proxy-client.crt" --proxy-client-key-file="$PKI/front-proxy-client.key"
+"$HERE/apiserver.sh" start
 
 rm -f "$STATE"/node*/*.ready
 for n in $NODES; do "$HERE/node.sh" start "$n" & done
