@@ -36,6 +36,14 @@ def empty(cluster: System) -> Iterator[System]:
     _empty(cluster)
 
 
+@pytest.fixture
+def fresh(empty: System) -> Iterator[System]:
+    """Return the cluster, and remove afterwards what a failed deployment left: that too must work."""
+    yield empty
+    done = empty.destroy("--delete-data")
+    assert done.code == 0, done.out + done.err
+
+
 def _empty(cluster: System) -> None:
     cluster.destroy("--delete-data")
     names = ("sumflow", "sumflow-kafka", "sumflow-monitoring")

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 HOME = Path(os.environ.get("SUMFLOW_CLUSTER_HOME", Path.home() / ".cache/sumflow-cluster"))
 KUBECONFIG = HOME / "admin.kubeconfig"
+HARNESS = Path(__file__).parents[3] / "testing/cluster"
 KUBECTL = Path(sys.executable).parent / "kubectl"
 
 
@@ -54,6 +56,24 @@ class System:
         declared = ["--profile", self.profile, "--strimzi-manifest", str(self.strimzi)]
         return self.sumflow("deploy", *declared, *args, within_s=within_s)
 
+    @contextmanager
+    def deploying(self, log: Path) -> Iterator[subprocess.Popen[str]]:
+        """Run `sumflow deploy` of the profile beside the test, its output in a file; it is ended with the block."""
+        command = [sys.executable, "-m", "sumflow", "deploy", "--profile", self.profile]
+        with log.open("w") as out:
+            running = subprocess.Popen(
+                [*command, "--strimzi-manifest", str(self.strimzi)],
+                stdout=out,
+                stderr=out,
+                text=True,
+                env=self._names(),
+            )
+        try:
+            yield running
+        finally:
+            running.kill()
+            running.wait(30)
+
     def diff(self, *args: str) -> Done:
         """Run `sumflow diff` of the profile."""
         return self.sumflow("diff", "--profile", self.profile, "--strimzi-manifest", str(self.strimzi), *args)
@@ -64,11 +84,23 @@ class System:
 
     def kubectl(self, *args: str, given: str | None = None) -> str:
         """Run `kubectl`; fail the test if it fails."""
-        # A cache of its own: kubectl remembers by address what an earlier cluster served there.
-        cache = ["--cache-dir", str(self.strimzi.parent / "kubectl-cache")]
-        done = self._run([str(KUBECTL), *cache, *args], 120, given)
+        done = self.attempt(*args, given=given)
         assert done.code == 0, done.err
         return done.out
+
+    def attempt(self, *args: str, given: str | None = None) -> Done:
+        """Run `kubectl`, whatever comes of it."""
+        # A cache of its own: kubectl remembers by address what an earlier cluster served there.
+        cache = ["--cache-dir", str(self.strimzi.parent / "kubectl-cache")]
+        return self._run([str(KUBECTL), *cache, *args], 120, given)
+
+    def harness(self, script: str, *args: str) -> None:
+        """Run one of the test cluster's own scripts, as root."""
+        # A started node outlives the script and keeps what it inherits, so nothing of ours is handed on.
+        log = self.strimzi.parent / "harness.log"
+        with log.open("w") as told:
+            done = subprocess.run([HARNESS / script, *args], stdout=told, stderr=told, timeout=180, check=False)
+        assert done.returncode == 0, log.read_text()
 
     def get(self, *args: str) -> list[dict[str, Any]]:
         """Return the objects that `kubectl get` finds."""
@@ -76,9 +108,11 @@ class System:
         return found
 
     def _run(self, command: Sequence[str], within_s: float, given: str | None = None) -> Done:
-        known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        environment = known | self.environment | {"KUBECONFIG": str(self.kubeconfig)}
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=within_s, env=environment, input=given, check=False
+            command, capture_output=True, text=True, timeout=within_s, env=self._names(), input=given, check=False
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def _names(self) -> dict[str, str]:
+        known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return known | self.environment | {"KUBECONFIG": str(self.kubeconfig)}

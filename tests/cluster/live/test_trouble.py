@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import base64
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.cluster.live.system import KUBECONFIG, System
 from tests.house.test_budgets import ROOT
 
 NAMESPACES = str(ROOT / "k8s/base/namespace.yaml")
-
-
-@pytest.fixture
-def fresh(empty: System) -> Iterator[System]:
-    """Return the cluster, and remove afterwards what a failed deployment left: that too must work."""
-    yield empty
-    done = empty.destroy("--delete-data")
-    assert done.code == 0, done.out + done.err
 
 
 def _edited(tmp_path: Path, file: str, before: str, after: str) -> Path:
