@@ -15,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from sumflow.totalizer import upkeep
 from sumflow.totalizer.ledger import Outcome, OwnershipLostError, Reading, record_batch
+from sumflow.totalizer.metrics import Metrics
 from sumflow.totalizer.positions import TopicFacts
 from sumflow.totalizer.records import sort
 from tests.totalizer.bench import as_ints
@@ -81,6 +83,22 @@ def test_what_foreign_events_bring_is_kept_apart(database: Database) -> None:
     ((count, brought),) = database.execute("SELECT count, sum FROM foreign_totals").fetchall()
     assert (as_ints((count, brought)), lane_row(database, lane)) == ((2, 94), (3, 3, 17, 0))
     assert total(database) == (5, 111)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE totals SET sum = sum + 1", "UPDATE lane_marks SET count = count - 1", "DELETE FROM foreign_totals"],
+)
+def test_a_total_that_nothing_explains_alarms(database: Database, statement: str) -> None:
+    """The totalizer itself notices when one of the rows that explain each other was changed."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, "sums")
+    record(database, [Lane().record(1, 10, 1), FakeRecord((2, 6), foreign_value(uuid4(), 100, 1))])
+    upkeep.show_unexplained(database, metrics)
+    assert registry.get_sample_value("totalizer_total_unexplained") == 0
+    database.execute(statement.encode())
+    upkeep.show_unexplained(database, metrics)
+    assert registry.get_sample_value("totalizer_total_unexplained") == 1
 
 
 def test_a_total_from_before_is_explained_by_the_migration(database: Database) -> None:

@@ -207,6 +207,7 @@ class KafkaToTotal:
                 upkeep.turn_day(connection, self._settings.processed_events_retention_days)
                 stored = upkeep.stored_offsets(connection, self._topic)
                 upkeep.show_parked(connection, self._metrics)
+                upkeep.show_unexplained(connection, self._metrics)
             facts = self._facts()
             if halt := decide_identity(self._topic, facts, stored):
                 return machine.MustHalt(halt)

@@ -49,6 +49,11 @@ class Metrics:
         self.oldest_parked_seconds = Gauge(
             "totalizer_oldest_parked_seconds", "How long the oldest parked event has waited.", registry=registry
         )
+        self.unexplained = Gauge(
+            "totalizer_total_unexplained",
+            "1 while the total is not what its lanes and foreign events make: somebody changed a row.",
+            registry=registry,
+        )
         self._dead_letters = Counter(
             "totalizer_dead_letters_total", "Records put aside because they cannot be counted.", registry=registry
         )

@@ -153,6 +153,13 @@ SELECT coalesce(extract(epoch FROM now() - min(parked_at)), 0)::float8,
        (SELECT coalesce(sum(parked), 0)::bigint FROM lane_marks WHERE parked > 0)
 FROM parked;
 
+-- name: unexplained
+-- Whether the total is something else than its lanes and the events without a lane make; one statement, one snapshot.
+SELECT (t.count, t.sum) <> (f.count + l.count, f.sum + l.sum)
+FROM totals t, foreign_totals f,
+    (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM lane_marks) AS l
+WHERE t.name = '';
+
 -- name: dead_letters_to_copy
 -- The oldest dead letters that the dead-letter topic does not have yet; a row is copied by one replica at a time.
 SELECT topic, topic_id, partition, "offset", key, value, headers, reason FROM dead_letters

@@ -49,6 +49,12 @@ def show_parked(connection: Connection[TupleRow], metrics: Metrics) -> None:
         metrics.parked.set(count)
 
 
+def show_unexplained(connection: Connection[TupleRow], metrics: Metrics) -> None:
+    """Set the gauge of what the totalizer can audit alone; a row that is gone explains nothing."""
+    rows = connection.execute(_sql.unexplained).fetchall()
+    metrics.unexplained.set(1 if rows != [(False,)] else 0)
+
+
 def turn_day(connection: Connection[TupleRow], retention_days: int) -> None:
     """Begin a new day's partition of processed_events when the day is over, and drop those past their retention."""
     over, today = connection.execute(_sql.lock_day).fetchall()[0]
