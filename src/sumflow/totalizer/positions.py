@@ -76,6 +76,11 @@ def decide_positions(
     return positions
 
 
+def have_moved(positions: Mapping[int, int], stored: Mapping[int, StoredOffset]) -> bool:
+    """Tell whether somebody else has set the next offset of a partition that is read."""
+    return any(partition not in stored or stored[partition].next_offset != at for partition, at in positions.items())
+
+
 def _accept(topic: str, partition: int, topic_id: UUID, first: int) -> str:
     row = f"('{topic}', {partition}, '{topic_id}', {first}, {first})"
     return (
