@@ -81,6 +81,13 @@ def test_any_single_change_is_found(cut: Cut, what: str, by: int) -> None:
     assert not compare(spoiled).clean
 
 
+def test_what_is_counted_is_not_called_unpublished() -> None:
+    """A relay records late what it published; the part of the lag that is not published is never more than the lag."""
+    late = replace(CUT, accepted={LANE: replace(CUT.accepted[LANE], published_seq=1)})
+    assert (compare(CUT).lag, compare(CUT).unpublished) == (2, 1)
+    assert (compare(late).lag, compare(late).unpublished) == (2, 2)
+
+
 def test_a_change_of_a_lanes_sum_names_the_lane_and_the_difference() -> None:
     """The lane is named even when the total was changed with it."""
     report = compare(changed(CUT, sum=8))

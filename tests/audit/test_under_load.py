@@ -43,12 +43,13 @@ def copy_of_nothing(postgres_url: str) -> Iterator[str]:
 
 
 def test_audits_under_load_are_clean(database_url: str, copy_of_nothing: str, bench: Bench) -> None:
-    """Two writers, a relay, a totalizer and foreign events at work: each audit is clean, the last without lag."""
+    """Two writers, a relay, a totalizer and foreign events at work: each audit is clean, the deep ones too."""
     with bench.running():
         reports = asyncio.run(_load_and_audit(database_url, copy_of_nothing, bench))
     assert [report.findings for report in reports if not report.clean] == []
     assert len({report.accepted for report in reports}) > AUDITS // 2, "the load went on meanwhile"
     assert any(report.lag for report in reports)
+    assert max(report.figures.get("topic_records", 0) for report in reports) > 0
     last = reports[-1]
     assert (last.lag, last.foreign) == (0, AUDITS)
     assert last.counted == last.accepted > 0
@@ -65,6 +66,8 @@ async def _load_and_audit(adder: str, totalizer: str, bench: Bench) -> list[Repo
             for number in range(AUDITS):
                 await asyncio.to_thread(bench.add_foreign, uuid.UUID(int=number + 1), number, number % 3)
                 reports.append(compare(await asyncio.to_thread(books.cut)))
+                if number % 5 == 2:
+                    reports[-1].include(await asyncio.to_thread(books.deep, lambda count: None))
             enough.set()
             await asyncio.gather(*loads)
         await until(lambda: _settled(books, AUDITS), 60)

@@ -17,7 +17,7 @@ def compare(cut: Cut) -> Report:
         lanes=len(cut.accepted),
         accepted=sum(lane.count for lane in cut.accepted.values()),
         counted=sum(lane.count for lane in cut.counted.values()),
-        unpublished=sum(lane.last_seq - lane.published_seq for lane in cut.accepted.values()),
+        unpublished=sum(_unpublished(row, cut.counted.get(lane, _NOTHING)) for lane, row in cut.accepted.items()),
         foreign=cut.foreign.count,
         parked=sum(parked.count for parked in cut.parked.values()),
         dead_letters=cut.dead_letter_count,
@@ -29,6 +29,11 @@ def compare(cut: Cut) -> Report:
     for lane in sorted({*cut.accepted, *cut.counted, *cut.parked}):
         _lane(cut, lane, held.get(lane, {}), report)
     return report
+
+
+def _unpublished(accepted: Accepted, counted: Counted) -> int:
+    """What is counted was published, also when its relay has not recorded it yet."""
+    return max(accepted.last_seq - max(accepted.published_seq, counted.mark), 0)
 
 
 def _total(cut: Cut, report: Report) -> None:

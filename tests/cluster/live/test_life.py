@@ -84,6 +84,15 @@ def test_numbers_go_in_and_the_total_comes_out(deployed: System) -> None:
     assert (done.document["sum"], done.document["total"]) == (42, before + 42)
 
 
+def test_the_audit_is_clean(deployed: System) -> None:
+    """Both databases agree by lanes; by events too, and it is said that the topic's records were not read."""
+    assert deployed.sumflow("audit", "--on", "kubernetes", "--json").document["clean"]
+    deep = deployed.sumflow("audit", "--deep", "--on", "kubernetes", "--json").document
+    assert deep["clean"]
+    assert deep["events"]["outbox_events"] == deep["accepted"] == deep["counted"] > 0
+    assert deep["notes"]
+
+
 def test_no_placeholder_is_on_the_cluster(deployed: System) -> None:
     """The password that the database opens with is not the one in Git."""
     values = [value for each in deployed.get("secrets", "-n", "sumflow") for value in each["data"].values()]
