@@ -31,9 +31,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> System:
 @pytest.fixture(scope="module")
 def empty(cluster: System) -> Iterator[System]:
     """Return the cluster with nothing of SumFlow on it, and leave it so."""
-    _empty(cluster)
+    leave_nothing(cluster)
     yield cluster
-    _empty(cluster)
+    leave_nothing(cluster)
 
 
 @pytest.fixture
@@ -44,10 +44,15 @@ def fresh(empty: System) -> Iterator[System]:
     assert done.code == 0, done.out + done.err
 
 
-def _empty(cluster: System) -> None:
+def leave_nothing(cluster: System) -> None:
+    """Remove what is there of SumFlow, whoever made it."""
     cluster.destroy("--delete-data")
-    names = ("sumflow", "sumflow-kafka", "sumflow-monitoring")
-    cluster.kubectl("delete", "namespace", *names, "--ignore-not-found", "--timeout=120s")
     definitions = cluster.kubectl("get", "crd", "-l", "app=strimzi", "-o", "name").split()
     if definitions:
+        # Before the namespaces: the operator that lets go of topics is in one of them.
+        cluster.kubectl("delete", "kafkatopics", "--all", "-n", "sumflow-kafka", "--timeout=120s")
+    names = ("sumflow", "sumflow-kafka", "sumflow-monitoring")
+    cluster.kubectl("delete", "namespace", *names, "--ignore-not-found", "--timeout=120s")
+    if definitions:
         cluster.kubectl("delete", *definitions, "--timeout=120s")
+    cluster.kubectl("delete", "clusterroles,clusterrolebindings", "-l", "app=strimzi")

@@ -92,7 +92,7 @@ class System:
         """Run `kubectl`, whatever comes of it."""
         # A cache of its own: kubectl remembers by address what an earlier cluster served there.
         cache = ["--cache-dir", str(self.strimzi.parent / "kubectl-cache")]
-        return self._run([str(KUBECTL), *cache, *args], 120, given)
+        return self._run([str(KUBECTL), *cache, *args], 150, given)
 
     def harness(self, script: str, *args: str) -> None:
         """Run one of the test cluster's own scripts, as root."""
@@ -101,6 +101,11 @@ class System:
         with log.open("w") as told:
             done = subprocess.run([HARNESS / script, *args], stdout=told, stderr=told, timeout=180, check=False)
         assert done.returncode == 0, log.read_text()
+
+    def shell(self, commands: str, directory: Path, within_s: float = 600) -> Done:
+        """Run commands as a person would type them, `kubectl` being at hand."""
+        known = ["env", "-C", str(directory), f"PATH={KUBECTL.parent}:{os.environ['PATH']}"]
+        return self._run([*known, "bash", "-c", commands], within_s)
 
     def get(self, *args: str) -> list[dict[str, Any]]:
         """Return the objects that `kubectl get` finds."""
