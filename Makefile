@@ -6,7 +6,7 @@ SUMFLOW := $(VENV)/bin/sumflow
 PIP := $(VENV)/bin/pip --disable-pip-version-check --quiet
 UV := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help up down cluster cluster-down test-cluster test test-quick lint format lock proto hooks clean
+.PHONY: help up down cluster cluster-down test-cluster test-cluster-core test test-quick lint format lock proto hooks clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -42,8 +42,11 @@ cluster: $(VENV)/installed-dev ## a three-node Kubernetes on this machine with o
 cluster-down: ## take it down
 	testing/cluster/down.sh
 
-test-cluster: cluster ## the tests that need it
+test-cluster: cluster ## every test that needs it: about 20 minutes
 	$(VENV)/bin/pytest -m cluster tests/cluster
+
+test-cluster-core: cluster ## the core of them, as CI runs it: diff, deploy, unchanged, verify, sums, drift, rotation, destroy
+	$(VENV)/bin/pytest -m cluster tests/cluster/live/test_life.py
 
 test: lint ## every check and every test
 	$(VENV)/bin/pytest
