@@ -1,0 +1,57 @@
+"""The simulation by hand: many histories, one history step by step, or the table of what kills which mutant."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from tests.simulation import runner
+from tests.simulation.mutants import MUTANTS
+
+
+def main() -> int:
+    """Read the arguments and run; return 1 if a rule was broken or a mutant lives."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--histories", type=int, default=2_000, help="how many to run (nightly: 1000000)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--replay", type=int, metavar="SEED", help="show one history")
+    parser.add_argument("--mutants", action="store_true", help="show which history kills which mutant")
+    given = parser.parse_args()
+    if given.replay is not None:
+        _say("\n".join(runner.trace(given.replay)))
+        return 0
+    if given.mutants:
+        return _mutants(range(given.first, given.first + given.histories))
+    return _histories(range(given.first, given.first + given.histories), given.processes)
+
+
+def _histories(seeds: range, processes: int) -> int:
+    began, done, failed = time.monotonic(), 0, 0
+    for failures in runner.failures_of_many(seeds, processes):
+        done = min(done + runner.CHUNK, len(seeds))
+        failed += len(failures)
+        for failure in failures:
+            _say(f"seed {failure.seed}: {failure}")
+    took_s = time.monotonic() - began
+    _say(f"{done:,} histories, {failed} broke a rule, {took_s:.1f} s, {done / took_s:,.0f}/s on {processes} processes")
+    return bool(failed)
+
+
+def _mutants(seeds: range) -> int:
+    lives = 0
+    for mutant in MUTANTS:
+        failure = runner.kill(mutant, seeds)
+        lives += failure is None
+        _say(f"{mutant.name}: " + (f"{failure.seed}: {failure.rule}" if failure else "LIVES"))
+    return bool(lives)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""The faults of a history. Each says whether it found something to do harm to; if not, another has its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.simulation.processes import Member
+from tests.simulation.simulated import CLOCK
+from tests.simulation.tasks import Task
+from tests.simulation.world import World
+
+Fault = Callable[[World], bool]
+DEPTHS: Final = (1, 1, 2, 3, 6)
+"""How many transactions a replica or a backup has not seen."""
+
+
+def client_gives_up(world: World) -> bool:
+    """A client's deadline passes while its request is under way."""
+    if waiting := [operation for operation in world.operations if operation.is_waiting]:
+        world.give_up(world.pick(waiting))
+    return bool(waiting)
+
+
+def client_repeats_acknowledged(world: World) -> bool:
+    """A client sends a request again that was answered long ago, with its id."""
+    known = [o for o in world.operations if o.acknowledged and o.request_id and not o.is_waiting]
+    return bool(known) and world.send(world.pick(known))
+
+
+def _go_on_to_some_point(world: World, task: Task) -> None:
+    """Let a process go on by some statements; the last of them was sent, and is carried out or not."""
+    for _ in range(world.between(0, 3)):
+        task.step()
+    if world.random.random() < 0.5:
+        task.execute()
+
+
+def _lose_connection(world: World, task: Task) -> bool:
+    _go_on_to_some_point(world, task)
+    world.cut(task)
+    return True
+
+
+def writer_loses_connection(world: World) -> bool:
+    """A writer's connection breaks; its last statement was executed, will be, or never is."""
+    return _lose_connection(world, world.pick(world.adders).task)
+
+
+def relay_loses_connection(world: World) -> bool:
+    """A relay's connection breaks."""
+    return _lose_connection(world, world.pick(world.relays).task)
+
+
+def adder_is_killed(world: World) -> bool:
+    """kill -9 of an adder at an await point."""
+    index = world.between(0, len(world.adders) - 1)
+    _go_on_to_some_point(world, world.adders[index].task)
+    world.kill_adder(index)
+    return True
+
+
+def relay_is_killed(world: World) -> bool:
+    """kill -9 of a relay at an await point, its messages on the way."""
+    index = world.between(0, len(world.relays) - 1)
+    _go_on_to_some_point(world, world.relays[index].task)
+    world.kill_relay(index)
+    return True
+
+
+def stray_statement_runs(world: World) -> bool:
+    """The adder's database carries out a statement whose client is gone."""
+    if not world.strays:
+        return False
+    world.run_stray()
+    return True
+
+
+def server_notices_the_dead(world: World) -> bool:
+    """The adder's database ends the sessions whose clients are gone."""
+    return world.truth.adder.end_abandoned()
+
+
+def adder_database_crashes(world: World) -> bool:
+    """kill -9 of the adder's PostgreSQL: sessions end, commits that did not wait for the disk may be lost."""
+    store = world.truth.adder
+    store.end_all()
+    store.journal.crash(world.between(0, 3))
+    return True
+
+
+def adder_database_fails_over(world: World) -> bool:
+    """A replica takes over that has not seen the last commits."""
+    world.truth.fail_over(world.pick(DEPTHS))
+    return True
+
+
+def batch_is_torn(world: World) -> bool:
+    """Of the next messages that arrive the first does not, and those behind it do all the same."""
+    world.tears_batch = True
+    return True
+
+
+def orphans_are_dropped(world: World) -> bool:
+    """What dead producers had on the way is lost."""
+    has_some = any(producer in world.orphans for producer in world.producers())
+    world.orphans.clear()
+    return has_some
+
+
+def totalizer_is_killed(world: World) -> bool:
+    """kill -9 of a totalizer between fetching and counting."""
+    world.kill_member(world.between(0, len(world.members) - 1))
+    return True
+
+
+def group_rebalances(world: World) -> bool:
+    """Partitions change hands while their old owners hold what they fetched."""
+    world.rebalance()
+    return True
+
+
+def totalizer_statement_fails(world: World) -> bool:
+    """The connection breaks at some statement of the next transaction."""
+    _some_member(world).transactions.fails_at = world.between(1, 8)
+    return True
+
+
+def totalizer_commit_is_not_answered(world: World) -> bool:
+    """The answer to the next COMMIT is lost; it was carried out or not."""
+    _some_member(world).transactions.loses_commit = world.random.random() < 0.5
+    return True
+
+
+def _some_member(world: World) -> Member:
+    return world.pick(world.members)
+
+
+def record_arrives_damaged(world: World) -> bool:
+    """A consumer cannot read a record, and its client goes on behind it."""
+    _some_member(world).client.is_damaged = True
+    return True
+
+
+def totalizer_database_is_restored(world: World) -> bool:
+    """The totalizer's database goes back to an earlier state, and nobody tells the consumers.
+
+    Not after the topic was recreated: a database from before it first saw the topic cannot know that there was another.
+    """
+    return not world.is_recreated and bool(world.truth.totalizer.journal.fall_behind(world.pick(DEPTHS)))
+
+
+def kafka_offsets_are_lost(world: World) -> bool:
+    """The group's offsets in Kafka disappear, or are somebody's invention."""
+    for member in world.members:
+        member.client.committed = {p: world.between(0, 20) for p in range(len(world.topic.logs))}
+    return True
+
+
+def topic_is_recreated(world: World) -> bool:
+    """The topic is deleted and made anew, once offsets are stored for it."""
+    if not world.truth.totalizer.offsets:
+        return False
+    world.topic.recreate(CLOCK.uuid4())
+    world.is_recreated = True
+    return True
+
+
+def retention_passes(world: World) -> bool:
+    """Kafka deletes the oldest records, counted or not."""
+    offsets, topic = world.truth.totalizer.offsets, world.topic
+    if known := [p for p in offsets if topic.first[p] < len(topic.logs[p])]:
+        partition = max(known, key=lambda p: len(topic.logs[p]) - offsets[p].next_offset)
+        topic.first[partition] = world.between(topic.first[partition] + 1, len(topic.logs[partition]))
+    return bool(known)
+
+
+FAULTS: Final[list[Fault]] = [
+    client_gives_up,
+    writer_loses_connection,
+    writer_loses_connection,
+    client_repeats_acknowledged,
+    writer_loses_connection,
+    relay_loses_connection,
+    adder_is_killed,
+    relay_is_killed,
+    adder_database_crashes,
+    adder_database_fails_over,
+    batch_is_torn,
+    batch_is_torn,
+    totalizer_is_killed,
+    group_rebalances,
+    totalizer_statement_fails,
+    totalizer_commit_is_not_answered,
+    record_arrives_damaged,
+    totalizer_database_is_restored,
+    totalizer_database_is_restored,
+    totalizer_database_is_restored,
+    totalizer_database_is_restored,
+    kafka_offsets_are_lost,
+    topic_is_recreated,
+    retention_passes,
+]
+"""The more often one stands here, the more often it is picked."""
+
+AFTERMATH: Final[list[Fault]] = [stray_statement_runs, server_notices_the_dead, orphans_are_dropped]
+"""What follows from other faults, at some time."""

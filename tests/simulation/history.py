@@ -1,0 +1,209 @@
+"""One history: a seed decides what happens and in which order; then faults end, and everything must come to rest.
+
+The same seed gives the same history, statement by statement. What happens is written into a trace when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from sumflow.totalizer.machine import Consuming, Halted
+from tests.simulation.faults import AFTERMATH, FAULTS, Fault
+from tests.simulation.happenings import WORK, may_send
+from tests.simulation.simulated import CLOCK
+from tests.simulation.storage import Violation
+from tests.simulation.world import World
+
+STEPS: Final = (12, 40)
+"""How much happens before everything comes to rest, at least and at most."""
+GOES_ON_AFTER_REST: Final = 0.3
+"""So many histories have a second part: faults that meet everything at rest, and one more operation."""
+FAULT_TRIES: Final = 4
+AFTER_REST_STEPS: Final = (1, 10)
+AFTER_REST_FAULT_SHARE: Final = 0.4
+STARTS_IN_ORDER: Final = 0.9
+STEP_S: Final = 0.25
+ROUND_S: Final = 5.0
+QUICK_ROUNDS: Final = 2
+REST_LIMIT: Final = 120
+"""Rounds without faults after which everything must be at rest."""
+FETCH_LIMIT: Final = 100
+FAULT_SHARES: Final = (0.0, 0.1, 0.2, 0.2, 0.3, 0.4)
+FAULT_KINDS: Final = (1, 5)
+"""Each history knows so many kinds of faults, so that each fault meets some often, and others never."""
+
+
+class History:
+    """One run.
+
+    Args:
+        seed: decides everything.
+        is_traced: whether to write down what happens.
+    """
+
+    def __init__(self, seed: int, *, is_traced: bool = False) -> None:
+        self._random = Random(seed)  # noqa: S311 - chance that can be repeated is the point
+        self.trace: list[str] | None = [] if is_traced else None
+        self.world = World(self._random)
+
+    def run(self) -> None:
+        """Live through the history; raise Violation if a rule is broken."""
+        try:
+            self._run()
+        finally:
+            self.world.close()
+
+    def _run(self) -> None:
+        chance, world = self._random.random, self.world
+        if chance() < STARTS_IN_ORDER:
+            self._start()
+        kinds = [world.pick(FAULTS) for _ in range(world.between(*FAULT_KINDS))] + AFTERMATH
+        self._live(kinds, world.pick(FAULT_SHARES), world.between(*STEPS))
+        self._rest()
+        if chance() < GOES_ON_AFTER_REST:
+            world.add_operation()
+            self._live(kinds, AFTER_REST_FAULT_SHARE, world.between(*AFTER_REST_STEPS))
+            self._rest()
+
+    def _live(self, kinds: list[Fault], fault_share: float, steps: int) -> None:
+        chance, world = self._random.random, self.world
+        for _ in range(steps):
+            CLOCK.now_s += STEP_S
+            if chance() < fault_share:
+                self._harm(kinds)
+            else:
+                work = world.pick(WORK)
+                work(world)
+                self._write_down(work.__name__)
+
+    def _harm(self, kinds: list[Fault]) -> None:
+        for _ in range(FAULT_TRIES):
+            fault = self.world.pick(kinds)
+            if fault(self.world):
+                self._write_down(fault.__name__)
+                return
+
+    def _start(self) -> None:
+        """Let all processes come up before anything else happens."""
+        for adder in self.world.adders:
+            adder.task.run_until_idle()
+        for relay in self.world.relays:
+            relay.task.run_until_idle()
+        for member in self.world.members:
+            member.hear()
+            member.look_at_clock()
+            member.fetch(FETCH_LIMIT)
+
+    def _write_down(self, what: str) -> None:
+        if self.trace is not None:
+            self.trace.append(f"{CLOCK.now_s:8.2f} {what}")
+
+    def _rest(self) -> None:
+        """Let everything that is under way come to its end, stage by stage."""
+        world = self.world
+        while world.strays:
+            world.run_stray()
+        world.truth.adder.end_abandoned()
+        world.producers()
+        world.orphans.clear()
+        for member in world.members:
+            member.transactions.loses_commit, member.transactions.fails_at = None, 0
+        self._until("every operation is answered", self._is_answered, self._answer)
+        self._until("every lane is published", self._is_published, self._publish)
+        self._until("every partition is read, or halted as it must", self._is_read, self._read)
+        self._check_rest()
+
+    def _until(self, goal: str, is_reached: Callable[[], bool], go_on: Callable[[bool], None]) -> None:
+        for round_ in range(REST_LIMIT):
+            if is_reached():
+                self._write_down(goal)
+                return
+            is_in_time = round_ < QUICK_ROUNDS  # what must happen at once happens before anybody looks at the clock
+            if not is_in_time:
+                CLOCK.now_s += ROUND_S
+            go_on(is_in_time)
+        raise Violation(f"it does not come about that {goal}")
+
+    def _is_answered(self) -> bool:
+        return not any(o.is_waiting or may_send(o) for o in self.world.operations)
+
+    def _answer(self, _: bool) -> None:
+        for operation in self.world.operations:
+            if may_send(operation):
+                self.world.send(operation)
+        for adder in self.world.adders:
+            adder.task.run_until_idle()
+
+    def _is_published(self) -> bool:
+        store = self.world.truth.adder
+        for number, row in store.lanes.items():
+            is_done = row.drained or (1, number) in store.advisory
+            if row.published_seq != row.last_seq or not is_done:
+                return False
+        return True
+
+    def _publish(self, _: bool) -> None:
+        world = self.world
+        world.announce(1.0)
+        for relay in world.relays:
+            relay.task.run_until_idle()
+        for producer in world.producers():
+            for queue in producer.waiting:
+                while queue:
+                    producer.arrive(queue)
+            while producer.unacknowledged:
+                producer.acknowledge(0)
+
+    def _is_read(self) -> bool:
+        world = self.world
+        for partition, owner in enumerate(world.owners):
+            member = world.members[owner]
+            halts = isinstance(member.state.phase, Halted)
+            if member.group or self._must_halt(owner) != halts:
+                return False
+            offset = world.truth.totalizer.offsets.get(partition)
+            if not halts and (offset.next_offset if offset else 0) != len(world.topic.logs[partition]):
+                return False
+        return True
+
+    def _read(self, is_in_time: bool) -> None:
+        for member in self.world.members:
+            member.hear()
+            if not member.has_fetched:
+                if not (is_in_time and isinstance(member.state.phase, Consuming)):
+                    member.look_at_clock()
+                member.fetch(FETCH_LIMIT)
+            member.take()
+
+    def _must_halt(self, owner: int) -> bool:
+        """Tell, from what is stored and what Kafka has, whether a member must not read on."""
+        topic, offsets = self.world.topic, self.world.truth.totalizer.offsets
+        if any(row.topic_id != topic.identity for row in offsets.values()):
+            return True
+        for partition, owned_by in enumerate(self.world.owners):
+            if owned_by == owner:
+                row = offsets.get(partition)
+                position = row.next_offset if row else 0
+                if not topic.first[partition] <= position <= len(topic.logs[partition]):
+                    return True
+        return False
+
+    def _check_rest(self) -> None:
+        """At rest, what was acknowledged is counted, and adder and totalizer agree on every lane."""
+        world, truth = self.world, self.world.truth
+        halted = {p for p, owner in enumerate(world.owners) if self._must_halt(owner)}
+        for row in truth.adder.lanes.values():
+            mark = truth.totalizer.marks.get(row.lane)
+            if row.last_seq and row.partition not in halted and (mark is None or mark.mark < row.last_seq):
+                raise Violation(f"{row.lane} has {row.last_seq} additions, counted are {mark}")
+        for operation in world.operations:
+            if operation.acknowledged:
+                position = operation.acknowledged
+                place = (position.lane, position.seq)
+                if place not in truth.lost and not truth.is_kept(position):
+                    raise Violation(f"{place} was acknowledged, and is not in the database")
+        for lane, seq in truth.totalizer.parked:
+            if not (halted or any((lane, missing) in truth.lost for missing in range(1, seq))):
+                raise Violation(f"{lane}:{seq} stays parked")

@@ -1,0 +1,215 @@
+"""Mutants of the protocol: lines of the real code, changed in memory. Each breaks a rule that a history must miss.
+
+A mutant names the text that it changes, so it fails loudly when the code moves on without it.
+"""
+
+from __future__ import annotations
+import __future__
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+from sumflow.adder import lanes, publisher, relay_session, session, writer
+from sumflow.totalizer import consumer, fold, ledger, positions
+from tests.simulation.adder_store import AdderStore
+from tests.simulation.totalizer_store import Connection
+
+Function = Callable[..., Any]
+Edit = tuple[Function, str, str]
+"""A function, a text that its source has once, and what stands there instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A broken protocol.
+
+    Args:
+        name: the rule that it breaks.
+        edits: how.
+        seed: a history that kills it.
+    """
+
+    name: str
+    edits: tuple[Edit, ...]
+    seed: int
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Run with the broken protocol."""
+        with ExitStack() as stack:
+            for function in {function for function, _, _ in self.edits}:
+                edits = [(old, new) for edited, old, new in self.edits if edited is function]
+                stack.enter_context(_edited(function, edits))
+            yield
+
+
+@contextmanager
+def _edited(function: Function, edits: list[tuple[str, str]]) -> Iterator[None]:
+    assert isinstance(function, FunctionType)
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in edits:
+        assert source.count(old) == 1, f"{function.__qualname__} has {old!r} {source.count(old)} times"
+        source = source.replace(old, new)
+    changed = compile(source, inspect.getfile(function), "exec", __future__.annotations.compiler_flag)
+    code = next(constant for constant in changed.co_consts if isinstance(constant, CodeType))
+    original, function.__code__ = function.__code__, code
+    try:
+        yield
+    finally:
+        function.__code__ = original
+
+
+_COMMIT: Final = session.LaneSession._commit
+_ANSWER_FIRST: Final = """position = Position(session.lane, session.last_seq + len(group[0]))
+        _answer(group[0], position)
+        outcomes = await"""
+_OWN_LANE: Final = """number = next((n for n, row in self.lanes.items() if row.owner == p["owner"]), 0)
+    if number:
+        self.advisory[1, number] = session
+        return [(number, None)], 1
+    number ="""
+_MARK_FIRST: Final = """_finish(connection, batch, reading, outcome)
+    connection.commit()
+    _count_lanes("""
+
+MUTANTS: Final = [
+    Mutant("answer before the commit", ((writer.Writer._commit, "outcomes = await", _ANSWER_FIRST),), 0),
+    Mutant("take a COMMIT without an answer for done", ((_COMMIT, "        raise\n", "        pass\n"),), 0),
+    Mutant(
+        "call a COMMIT without an answer undone",
+        ((_COMMIT, "self.outcome_is_open and _may_have_committed(error)", "False"),),
+        29,
+    ),
+    Mutant(
+        "remember request ids outside of the transaction",
+        ((_COMMIT, 'await self._cursor.execute("BEGIN")', "pass"),),
+        0,
+    ),
+    Mutant("forget request ids", ((_COMMIT, "if not with_id:", "if True:"),), 0),
+    Mutant(
+        "store a repeat that comes in the same group",
+        ((session.LaneSession.store, "split_repeats(group)", "(list(group), [])"), (_COMMIT, "return False", "pass")),
+        46,
+    ),
+    Mutant(
+        "two writers on a lane",
+        (
+            (AdderStore.open_lane, "number = max(self.lanes, default=0) + 1", "number = 1"),
+            (AdderStore.store_group, "row.last_seq != before", "False"),
+        ),
+        0,
+    ),
+    Mutant(
+        "use the lane again after reconnecting",
+        (
+            (AdderStore.open_lane, "number =", _OWN_LANE),
+            (AdderStore.store_group, "row.last_seq != before or row.closed", "False"),
+            (AdderStore.store_group, "before + 1)", "row.last_seq + 1)"),
+        ),
+        0,
+    ),
+    Mutant(
+        "record what is sent as published",
+        (
+            (relay_session.RelaySession._record, "c.acknowledged.end) for", "c.sent_seq) for"),
+            (relay_session.RelaySession._record, "if c.acknowledged.end >", "if c.sent_seq >"),
+        ),
+        0,
+    ),
+    Mutant(
+        "take a failed delivery for acknowledged",
+        ((publisher.Publisher._delivered, "self._fail(error)\n        return", "pass"),),
+        36,
+    ),
+    Mutant("record the highest acknowledgement", ((lanes.Prefix.add, "self._ahead.add(seq)", "self.end = seq"),), 36),
+    Mutant(
+        "begin a claimed lane at its end",
+        ((relay_session.RelaySession._claim, "partition, published_seq)\n", "partition, lane.last_seq)\n"),),
+        0,
+    ),
+    Mutant(
+        "go on with a producer that failed",
+        (
+            (relay_session.RelaySession._publish, " and publisher.failure is None:", ":"),
+            (publisher.Publisher.has_room, " and self.failure is None", ""),
+        ),
+        36,
+    ),
+    Mutant(
+        "close a lane while its writer lives",
+        (
+            (AdderStore.close_abandoned, "(1, number) not in self.advisory and", ""),
+            (AdderStore.store_group, " or row.closed", ""),
+        ),
+        17,
+    ),
+    Mutant(
+        "finish a lane that is not published to its end",
+        ((AdderStore.finish_drained, " and row.published_seq == row.last_seq", ""),),
+        8,
+    ),
+    Mutant(
+        "leave the lanes of dead writers open", ((AdderStore.close_abandoned, "and not row.closed", "and False"),), 0
+    ),
+    Mutant(
+        "publish only the lanes of one's own adder",
+        ((relay_session.RelaySession._survey, "self._watched = choice.watch", "pass"),),
+        13,
+    ),
+    Mutant(
+        "believe every announcement to arrive", ((relay_session.RelaySession._survey, "claim.sent_seq:", "2**63:"),), 43
+    ),
+    Mutant("skip the compare-and-set of offsets", ((ledger._lock_offsets, "if found != expected:", "if False:"),), 176),
+    Mutant("mark before write", ((ledger.record_batch, "_count_lanes(", _MARK_FIRST),), 0),
+    Mutant("write before mark", ((ledger.record_batch, "_finish(", "connection.commit()\n    _finish("),), 0),
+    Mutant("drop what is ahead", ((fold.fold_lane, "tuple(ahead.values())", "()"),), 38),
+    Mutant("count what is ahead", ((fold.fold_lane, "if read.seq == mark + 1:", "if read.seq > mark:"),), 36),
+    Mutant("count duplicates", ((fold.fold_lane, "if read.seq == mark + 1:", "if read.seq <= mark + 1:"),), 36),
+    Mutant("leave what is parked", ((ledger._count_lanes, "if parked}", "if False}"),), 38),
+    Mutant(
+        "keep what was parked and counts now",
+        ((Connection.unpark, "self._set(self._store.parked, (lane, seq), None)", "pass"),),
+        38,
+    ),
+    Mutant("ignore the topic's identity", ((positions.decide_identity, "if others :=", "if False and"),), 10),
+    Mutant(
+        "go to the earliest offset silently",
+        ((positions.decide_positions, "return Halt(reason,", "positions[partition] = first; continue; Halt(reason,"),),
+        23,
+    ),
+    Mutant(
+        "go to the latest offset silently",
+        ((positions.decide_positions, "return Halt(reason,", "positions[partition] = end; continue; Halt(reason,"),),
+        23,
+    ),
+    Mutant(
+        "step over a record that cannot be read",
+        (
+            (consumer.KafkaToTotal._take, "is not None), None)) is not None:", "is not None), None)) is Consuming:"),
+            (
+                consumer.KafkaToTotal._take,
+                "message) for message in messages]",
+                "m) for m in messages if not m.error()]",
+            ),
+        ),
+        4,
+    ),
+    Mutant(
+        "count from offsets that are not the stored ones",
+        ((ledger._lock_offsets, "if found != expected:", "if len(found) != len(expected):"),),
+        176,
+    ),
+    Mutant(
+        "trust a position while nothing is read", ((positions.have_moved, "return any(", "return False and any("),), 17
+    ),
+    Mutant(
+        "start where Kafka's copy of the offsets is",
+        ((consumer.KafkaToTotal._look_up, "found = decide", "found = self._consumer.committed or decide"),),
+        4,
+    ),
+]

@@ -1,0 +1,226 @@
+"""The real writer, relay and totalizer, run step by step on simulated servers; each may stop anywhere for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import types
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import psycopg
+
+from sumflow.adder.publisher import Publisher
+from sumflow.adder.relay_session import RelaySession
+from sumflow.adder.requests import Refused
+from sumflow.adder.session import LaneSession
+from sumflow.adder.writer import Writer
+from sumflow.sums.event import Position
+from sumflow.totalizer import machine
+from sumflow.totalizer.consumer import KafkaToTotal
+from tests.simulation.adder_store import AdderStore
+from tests.simulation.kafka import Consumer, Producer, Topic
+from tests.simulation.tasks import Connection, Task, pause
+from tests.simulation.totalizer_store import TotalizerStore, Transactions
+
+
+class Nothing:
+    """Metrics and logs, which nobody reads here: answers everything with itself."""
+
+    def __getattr__(self, _: str) -> Nothing:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> Nothing:
+        """Return itself."""
+        return self
+
+    def __enter__(self) -> Nothing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+NOTHING: Any = Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the processes are told: their names, and the servers in the place of their addresses."""
+
+    instance: str
+    store: AdderStore
+    random: Random
+    topic: Topic
+    capacity: int
+    adder_max_pending: int
+    totals: TotalizerStore
+    kafka_topic: str = "sums"
+    relay_adoption_interval_s: float = 5.0
+    processed_events_retention_days: int = 30
+
+
+class SimulatedWriter(Writer):
+    """The real writer; only waiting is another."""
+
+    _settings: Any
+
+    async def _open(self) -> LaneSession:
+        return await LaneSession.open(self._settings)
+
+    async def _within(self, session: LaneSession, work: Coroutine[Any, Any, Any]) -> Any:
+        return await work
+
+
+class SimulatedPublisher(Publisher):
+    """The real publisher with a simulated producer, and without a thread."""
+
+    def __init__(self, topic: Topic, capacity: int) -> None:
+        self._topic = "sums"
+        self._metrics = self._failed = NOTHING
+        self._on_news = lambda: None
+        self.failure = None
+        self._closing = False
+        self._producer: Any = Producer(topic, capacity)
+
+    @property
+    def producer(self) -> Producer:
+        """The producer."""
+        producer: Producer = self._producer
+        return producer
+
+    def forget(self) -> None:
+        """Hear of no acknowledgement any more."""
+        self._closing = True
+
+
+class Notices:
+    """What a listening connection hears."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self._numbers = numbers
+
+    async def notifies(self) -> AsyncIterator[Any]:
+        """Yield the announcements."""
+        for number in self._numbers:
+            yield types.SimpleNamespace(payload=str(number))
+
+
+class Relay:
+    """A relay's process: one session and producer after another."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: RelaySession | None = None
+        self._connection: Connection | None = None
+        self.publisher: SimulatedPublisher | None = None
+        self.retired: list[Producer] = []
+        """Producers that were thrown away; what they have sent may arrive all the same."""
+        self.task = Task(settings.store, self._run())
+        self.is_stopping = asyncio.Event()
+
+    async def _run(self) -> None:
+        settings: Any = self._settings
+        while True:
+            session = RelaySession(settings, NOTHING, asyncio.Event(), self.is_stopping)
+            publisher = SimulatedPublisher(settings.topic, settings.capacity)
+            connection: Any = Connection(settings.store, synchronous=False)
+            session._connection = connection
+            self._session, self.publisher, self._connection = session, publisher, connection
+            with contextlib.suppress(psycopg.Error):  # the next session begins anew, as in the real loop
+                await session._publish(publisher, len(settings.topic.logs))
+            self.retire()
+            await connection.close()
+            await pause()
+
+    def retire(self) -> None:
+        """Throw the producer away."""
+        if self.publisher:
+            self.publisher.forget()
+            self.retired.append(self.publisher.producer)
+        self._session = self.publisher = None
+
+    def hear(self, numbers: list[int]) -> None:
+        """Hear of commits."""
+        if self._session and numbers:
+            listening = self._session._listen(Notices(numbers))  # type: ignore[arg-type]
+            try:
+                listening.send(None)
+            except StopIteration:
+                return
+
+
+class Member:
+    """A totalizer's process, and what its client has fetched for it."""
+
+    def __init__(self, settings: Any) -> None:
+        self.totalizer = KafkaToTotal(settings, NOTHING, NOTHING, lambda: False, lambda: None)
+        self.group: list[machine.Assigned | machine.Revoked] = []
+        """What the group has to tell."""
+        self._fetched: list[Any] = []
+
+    @property
+    def transactions(self) -> Transactions:
+        """The session with the totalizer's database."""
+        session: Any = self.totalizer._session
+        return session  # type: ignore[no-any-return]
+
+    @property
+    def client(self) -> Consumer:
+        """The Kafka client."""
+        client: Any = self.totalizer._consumer
+        return client  # type: ignore[no-any-return]
+
+    @property
+    def state(self) -> machine.State:
+        """What the machine is doing."""
+        return self.totalizer._state
+
+    def look_at_clock(self) -> None:
+        """Do what is due."""
+        self.totalizer._feed(machine.Tick())
+
+    def fetch(self, limit: int) -> None:
+        """Fetch at most so many records of each partition."""
+        self._fetched = self.client.fetch(limit)
+
+    def hear(self) -> None:
+        """Hear what the group has to tell; the client calls back while it polls."""
+        for event in self.group:
+            self.totalizer._feed(event)
+        self.group.clear()
+
+    def take(self) -> None:
+        """The second half: count what was fetched."""
+        fetched, self._fetched = self._fetched, []
+        if fetched:
+            self.totalizer._take(fetched)
+
+    @property
+    def has_fetched(self) -> bool:
+        """Whether something waits to be counted."""
+        return bool(self._fetched)
+
+
+class Answer:
+    """In the place of a request's future: takes the answer to the client, if both still live."""
+
+    def __init__(self, told: Callable[[Position | Refused], None]) -> None:
+        self._told = told
+        self.is_over = False
+
+    def done(self) -> bool:
+        """Tell whether nobody waits for it any more."""
+        return self.is_over
+
+    def set_result(self, position: Position) -> None:
+        """Answer with a position."""
+        self.is_over = True
+        self._told(position)
+
+    def set_exception(self, refused: Refused) -> None:
+        """Refuse."""
+        self.is_over = True
+        self._told(refused)

@@ -1,0 +1,121 @@
+"""Puts simulated time, identities and servers in the place of the real ones, for as long as a simulation runs."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, tzinfo
+from random import Random
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest.mock import patch
+from uuid import UUID
+
+import psycopg
+
+from sumflow.adder import publisher, relay_session, session, writer
+from sumflow.totalizer import consumer
+from tests.simulation.kafka import Consumer, Topic
+from tests.simulation.processes import NOTHING
+from tests.simulation.tasks import Connection, pause
+from tests.simulation.totalizer_store import Transactions
+
+CHUNK_EVENTS: Final = 3
+MAX_IN_FLIGHT: Final = 6
+IS_SET: Final = 0.8
+GARBAGE_LIMIT: Final = 20_000
+_NOW: Final = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+
+
+class Clock:
+    """Simulated time, and identities that come out of the seed."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.random = Random(0)  # noqa: S311 - chance that can be repeated is the point
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now_s
+
+    def uuid4(self) -> UUID:
+        """Return a new identity."""
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+
+CLOCK: Final = Clock()
+
+
+class _NoTimeout:
+    def __init__(self, _: float) -> None:
+        pass
+
+    async def __aenter__(self) -> None:
+        return
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+
+async def _set_within(event: asyncio.Event, _: float) -> bool:
+    """Wait for some time; not every wait that ends without the event leads to a look at the server."""
+    await pause()
+    return event.is_set() or CLOCK.random.random() < IS_SET
+
+
+async def _now(function: Any, *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+async def _connect(store: Any, **_: object) -> Connection:
+    return Connection(store)
+
+
+def _moment(_: tzinfo) -> datetime:
+    return _NOW
+
+
+def _facts(topic: Topic, _: str) -> Any:
+    return topic.facts()
+
+
+@contextmanager
+def simulated() -> Iterator[None]:
+    """Replace what the real code knows of the world."""
+    time = SimpleNamespace(now=_moment)
+    connections = SimpleNamespace(connect=_connect)
+    brokers = SimpleNamespace(
+        topic_facts=_facts,
+        make_consumer=lambda settings: Consumer(settings.topic),
+        make_admin=lambda settings: settings.topic,
+    )
+    replaced: list[tuple[Any, str, Any]] = [
+        (session, "psycopg", SimpleNamespace(AsyncConnection=connections, Error=psycopg.Error)),
+        (session, "database", SimpleNamespace(conninfo=lambda settings, *_, **__: settings.store)),
+        (session, "uuid", CLOCK),
+        (session, "datetime", time),
+        (publisher, "datetime", time),
+        (publisher, "MAX_IN_FLIGHT", MAX_IN_FLIGHT),
+        (relay_session, "asyncio", SimpleNamespace(timeout=_NoTimeout, to_thread=_now)),
+        (relay_session, "time", CLOCK),
+        (relay_session, "CHUNK_EVENTS", CHUNK_EVENTS),
+        (relay_session, "_log", NOTHING),
+        (writer, "_log", NOTHING),
+        (writer, "set_within", _set_within),
+        (relay_session, "set_within", _set_within),
+        (consumer, "_log", NOTHING),
+        (consumer, "time", CLOCK),
+        (consumer, "broker", brokers),
+        (consumer, "Session", lambda settings, _: Transactions(settings.totals)),
+    ]
+    thresholds = gc.get_threshold()
+    gc.set_threshold(GARBAGE_LIMIT)
+    gc.freeze()  # what lives longer than a history is not looked at again and again
+    with ExitStack() as stack:
+        for module, name, stand_in in replaced:
+            stack.enter_context(patch.object(module, name, stand_in))
+        stack.callback(gc.unfreeze)
+        stack.callback(gc.set_threshold, *thresholds)
+        yield

@@ -1,0 +1,242 @@
+"""The totalizer's PostgreSQL in memory: what each of the ledger's queries does, one transaction at a time.
+
+Transactions of different consumers exclude each other by the locks that the ledger takes first, so running them one
+after the other shows everything that they can do to each other. `test_stores` holds this to a real PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from sumflow.database import queries
+from tests.simulation.storage import Journal, Rows, Table, Write, broken_connection
+
+SQL = queries("sumflow.totalizer")
+Parameters = dict[str, Any]
+
+
+class MarkRow(NamedTuple):
+    """A row of `lane_marks`."""
+
+    mark: int = 0
+    counted: int = 0
+    sum: int = 0
+    parked: int = 0
+
+
+class OffsetRow(NamedTuple):
+    """A row of `offsets`."""
+
+    next_offset: int
+    topic_id: UUID
+
+
+class Result:
+    """A cursor's rows."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def fetchall(self) -> Rows:
+        """Return all rows."""
+        return self._rows
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._rows)
+
+
+class TotalizerStore:
+    """The database.
+
+    Args:
+        on_commit: is told what each transaction wrote, after it is applied.
+    """
+
+    def __init__(self, on_commit: Callable[[list[Write]], None]) -> None:
+        self.offsets: dict[int, OffsetRow] = {}
+        self.marks: dict[UUID, MarkRow] = {}
+        self.parked: dict[tuple[UUID, int], int] = {}
+        self.totals: dict[str, tuple[int, int]] = {"": (0, 0)}
+        self.journal = Journal()
+        self._on_commit = on_commit
+
+    def commit(self, writes: dict[int, Table], tables: dict[int, Table]) -> None:
+        """Apply what a transaction wrote."""
+        done = [(tables[name], key, value) for name, rows in writes.items() for key, value in rows.items()]
+        if done:
+            self.journal.commit(done)
+            self._on_commit(done)
+
+
+class Connection:
+    """One transaction on the store.
+
+    Args:
+        store: the database.
+        fails_at: the statement, from 1, at which the connection breaks; 0 for none.
+    """
+
+    def __init__(self, store: TotalizerStore, fails_at: int) -> None:
+        self._store = store
+        self._writes: dict[int, Table] = {}
+        self._tables: dict[int, Table] = {}
+        self._until_failure = fails_at
+
+    def execute(self, query: str, parameters: Parameters | None = None) -> Result:
+        """Run one statement."""
+        self._until_failure -= 1
+        if self._until_failure == 0:
+            raise broken_connection()
+        return Result(_HANDLERS[query](self, parameters or {}))
+
+    def commit(self) -> None:
+        """Make what was written so far permanent."""
+        self._store.commit(self._writes, self._tables)
+        self._writes = {}
+
+    def _get(self, table: Table, key: Any) -> Any:
+        changed = self._writes.get(id(table))
+        return changed[key] if changed and key in changed else table.get(key)
+
+    def _set(self, table: Table, key: Any, value: Any) -> None:
+        self._tables[id(table)] = table
+        self._writes.setdefault(id(table), {})[key] = value
+
+    def lock_offsets(self, p: Parameters) -> Rows:
+        """The partitions' rows; nobody else changes them until the transaction ends."""
+        rows = [(partition, self._get(self._store.offsets, partition)) for partition in sorted(p["partitions"])]
+        return [(partition, row.next_offset, row.topic_id) for partition, row in rows if row]
+
+    def stored_offsets(self, _: Parameters) -> Rows:
+        """Every row."""
+        return [(partition, row.next_offset, row.topic_id) for partition, row in sorted(self._store.offsets.items())]
+
+    def register_offset(self, p: Parameters) -> Rows:
+        """A new row; one that is there stays."""
+        if self._get(self._store.offsets, p["partition"]) is None:
+            self._set(self._store.offsets, p["partition"], OffsetRow(p["next_offset"], p["topic_id"]))
+        return []
+
+    def lock_lanes(self, p: Parameters) -> Rows:
+        """The lanes' rows."""
+        rows = [(lane, self._get(self._store.marks, lane)) for lane in sorted(p["lanes"])]
+        return [(lane, row.mark, row.parked) for lane, row in rows if row]
+
+    def open_lanes(self, p: Parameters) -> Rows:
+        """New rows."""
+        for lane in p["lanes"]:
+            if self._get(self._store.marks, lane) is None:
+                self._set(self._store.marks, lane, MarkRow())
+        return []
+
+    def park(self, p: Parameters) -> Rows:
+        """Keep events that are ahead; one that is kept already is a duplicate."""
+        kept: dict[UUID, int] = {}
+        for lane, seq, result in zip(p["lanes"], p["seqs"], p["results"], strict=True):
+            if self._get(self._store.parked, (lane, seq)) is None:
+                self._set(self._store.parked, (lane, seq), result)
+                kept[lane] = kept.get(lane, 0) + 1
+        return list(kept.items())
+
+    def unpark(self, p: Parameters) -> Rows:
+        """Take out what the marks have reached or passed."""
+        rows: Rows = []
+        for lane, mark in zip(p["lanes"], p["marks"], strict=True):
+            waiting = {seq: result for seq, result in self._parked_of(lane).items() if result is not None}
+            last = mark
+            while last + 1 in waiting:
+                last += 1
+            gone = [seq for seq in waiting if seq <= last]
+            for seq in gone:
+                self._set(self._store.parked, (lane, seq), None)
+            counted = [waiting[seq] for seq in gone if seq > mark]
+            if gone:
+                rows.append((lane, last, len(counted), sum(counted), len(gone), None))
+        return rows
+
+    def _parked_of(self, lane: UUID) -> dict[int, int | None]:
+        parked = {**self._store.parked, **self._writes.get(id(self._store.parked), {})}
+        return {seq: result for (of, seq), result in parked.items() if of == lane}
+
+    def advance_lanes(self, p: Parameters) -> Rows:
+        """Move marks, counts and sums."""
+        columns = (p["lanes"], p["marks"], p["counts"], p["sums"], p["parked"])
+        for lane, mark, count, added, parked in zip(*columns, strict=True):
+            row = self._get(self._store.marks, lane)
+            moved = MarkRow(mark, row.counted + count, row.sum + int(added), row.parked + parked)
+            self._set(self._store.marks, lane, moved)
+        return []
+
+    def finish(self, p: Parameters) -> Rows:
+        """Move the total and the offsets."""
+        for partition, next_offset in zip(p["partitions"], p["next_offsets"], strict=True):
+            row = self._get(self._store.offsets, partition)
+            if row:
+                self._set(self._store.offsets, partition, OffsetRow(next_offset, row.topic_id))
+        count, total = self._get(self._store.totals, "")
+        self._set(self._store.totals, "", (count + p["count"], total + int(p["sum"])))
+        return []
+
+    def nothing(self, _: Parameters) -> Rows:
+        """What the protocol does not depend on: notifications, gauges, known ends."""
+        return []
+
+    def same_day(self, _: Parameters) -> Rows:
+        """The day of processed_events is not over."""
+        return [(False, None)]
+
+
+_HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
+    SQL.lock_offsets: Connection.lock_offsets,
+    SQL.stored_offsets: Connection.stored_offsets,
+    SQL.register_offset: Connection.register_offset,
+    SQL.lock_lanes: Connection.lock_lanes,
+    SQL.open_lanes: Connection.open_lanes,
+    SQL.park: Connection.park,
+    SQL.unpark: Connection.unpark,
+    SQL.advance_lanes: Connection.advance_lanes,
+    SQL.finish: Connection.finish,
+    SQL.announce: Connection.nothing,
+    SQL.store_end_offsets: Connection.nothing,
+    SQL.oldest_parked: Connection.nothing,
+    SQL.unexplained: Connection.nothing,
+    SQL.lock_day: Connection.same_day,
+}
+
+
+class Transactions:
+    """The consumer's session: hands out one transaction after the other.
+
+    `fails_at` and `loses_commit` arrange what happens to the next one.
+    """
+
+    def __init__(self, store: TotalizerStore) -> None:
+        self._store = store
+        self.fails_at = 0
+        self.loses_commit: bool | None = None
+        """The answer to the next COMMIT is lost; True: after it was carried out, False: before."""
+        self._connection: Connection | None = None
+
+    def transaction(self) -> Transactions:
+        """Begin a transaction, to be used as a context manager."""
+        self._connection = Connection(self._store, self.fails_at)
+        self.fails_at = 0
+        return self
+
+    def __enter__(self) -> Connection:
+        assert self._connection
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert self._connection
+        if kind is not None:
+            return
+        lost, self.loses_commit = self.loses_commit, None
+        if lost is not False:
+            self._connection.commit()
+        if lost is not None:
+            raise psycopg.OperationalError("the answer to COMMIT is lost")

@@ -1,0 +1,146 @@
+"""What really happened, seen from above, and the rules that hold at every moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sumflow.sums.event import Position
+from tests.simulation.adder_store import AdderStore, LaneRow
+from tests.simulation.kafka import Record, Topic
+from tests.simulation.storage import Violation, Write
+from tests.simulation.totalizer_store import TotalizerStore
+
+Place = tuple[UUID, int]
+Numbers = tuple[int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """What a client wants added, as one request.
+
+    Its numbers are like no other operation's, so an addition can be told from all others wherever it appears.
+    """
+
+    xs: tuple[int, ...]
+    ys: tuple[int, ...]
+    request_id: str
+    is_waiting: bool = False
+    is_unknown: bool = False
+    """Sent, and nobody said what became of it; it is sent again only if it has a request id."""
+    acknowledged: Position | None = None
+    places: list[Place] = field(default_factory=list)
+    """Where its first addition was stored; more than one is a double, unless a fail-over lost the others."""
+
+
+class Truth:
+    """Watches every commit, every record and every answer, and raises Violation.
+
+    Args:
+        topic: whose records are counted.
+    """
+
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+        self.adder = AdderStore(self._adder_committed)
+        self.totalizer = TotalizerStore(self._totalizer_committed)
+        self.operations: dict[int, Operation] = {}
+        """By the x of the first addition."""
+        self.stored: dict[Place, Numbers] = {}
+        """Every addition that was ever committed in the adder's database."""
+        self.lost: set[Place] = set()
+        """What a fail-over to a stale replica took away."""
+        self._sums: dict[UUID, list[int]] = {}
+        """Of each lane, the sum up to each seq."""
+        self.in_kafka: dict[UUID, set[int]] = {}
+        self._published: dict[UUID, int] = {}
+        """Of each lane, up to where Kafka has it without a gap."""
+
+    def _adder_committed(self, writes: list[Write]) -> None:
+        store = self.adder
+        for table, key, value in writes:
+            if table is store.events:
+                self._stored(store.lanes[key[0]].lane, key[1], (value[1], value[2]))
+        for table, _, value in writes:
+            if table is store.lanes:
+                self._check_lane(value)
+
+    def _stored(self, lane: UUID, seq: int, numbers: Numbers) -> None:
+        place = (lane, seq)
+        if self.stored.setdefault(place, numbers) != numbers or place in self.lost:
+            raise Violation(f"{lane}:{seq} was given out twice")
+        sums = self._sums.setdefault(lane, [0])
+        if seq != len(sums):
+            raise Violation(f"{lane}:{seq} was stored when {len(sums)} was next")
+        sums.append(sums[-1] + sum(numbers))
+        if operation := self.operations.get(numbers[0]):
+            if not all(earlier in self.lost for earlier in operation.places):
+                raise Violation(f"operation {numbers[0]} was stored twice: {operation.places} and {place}")
+            operation.places.append(place)
+
+    def _check_lane(self, row: LaneRow) -> None:
+        if row.published_seq > self._published.get(row.lane, 0):
+            raise Violation(f"{row.lane} is recorded as published up to {row.published_seq}, Kafka does not have all")
+        if row.counted != row.last_seq or row.sum != self._sums.get(row.lane, [0])[row.last_seq]:
+            raise Violation(f"{row.lane}: seq {row.last_seq}, count {row.counted} and sum {row.sum} do not agree")
+
+    def fail_over(self, transactions: int) -> None:
+        """Put a replica in the place of the adder's database that has not seen the last transactions."""
+        before = self._places()
+        self.adder.end_all()
+        self.adder.journal.fall_behind(transactions)
+        self.lost |= before - self._places()
+
+    def _places(self) -> set[Place]:
+        lanes = self.adder.lanes
+        return {(lanes[number].lane, seq) for number, seq in self.adder.events}
+
+    def appended(self, record: Record) -> None:
+        """Check a record that Kafka has from now on."""
+        lane, seq = record.lane, record.seq
+        if (lane, seq) not in self.stored:
+            raise Violation(f"{lane}:{seq} was published before it was stored")
+        have = self.in_kafka.setdefault(lane, set())
+        have.add(seq)
+        end = self._published.get(lane, 0)
+        while end + 1 in have:
+            end += 1
+        self._published[lane] = end
+
+    def is_kept(self, position: Position) -> bool:
+        """Tell whether the adder's database has the addition."""
+        return any(row.lane == position.lane and row.last_seq >= position.seq for row in self.adder.lanes.values())
+
+    def acknowledged(self, operation: Operation, position: Position) -> None:
+        """Check what a client is told: all of the request is stored, right there, once."""
+        last = position.seq
+        first = last - len(operation.xs) + 1
+        for seq, numbers in enumerate(zip(operation.xs, operation.ys, strict=True), first):
+            place = (position.lane, seq)
+            if self.stored.get(place) != numbers:
+                raise Violation(f"{position} was acknowledged, but {place} is {self.stored.get(place)}, not {numbers}")
+        earlier = operation.acknowledged
+        if earlier and earlier != position and (earlier.lane, earlier.seq) not in self.lost:
+            raise Violation(f"a request was answered with {earlier}, its repeat with {position}")
+        operation.acknowledged = position
+
+    def _totalizer_committed(self, writes: list[Write]) -> None:
+        store = self.totalizer
+        for table, key, value in writes:
+            if table is store.marks:
+                sums = self._sums.get(key, [0])
+                if value.mark >= len(sums) or value.counted != value.mark or value.sum != sums[value.mark]:
+                    raise Violation(f"lane {key} has {value}, its sums are {sums}")
+        for table, key, value in writes:
+            if table is store.offsets and value.topic_id == self._topic.identity:
+                self._check_nothing_skipped(key, value.next_offset)
+        rows = store.marks.values()
+        if store.totals[""] != (sum(row.counted for row in rows), sum(row.sum for row in rows)):
+            raise Violation(f"the total is {store.totals['']}, the lanes are {list(rows)}")
+
+    def _check_nothing_skipped(self, partition: int, next_offset: int) -> None:
+        store = self.totalizer
+        for record in self._topic.logs[partition][:next_offset]:
+            row = store.marks.get(record.lane)
+            if (row is None or row.mark < record.seq) and (record.lane, record.seq) not in store.parked:
+                raise Violation(f"{record.lane}:{record.seq} was skipped in partition {partition}")

@@ -1,0 +1,190 @@
+"""The processes and servers of one history: what can be done to them, and when they are at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any, Final, TypeVar
+
+import psycopg
+
+from sumflow.adder import writer as real_writer
+from sumflow.adder.requests import Refused, Request
+from sumflow.sums.event import Position
+from sumflow.totalizer import machine
+from tests.simulation.kafka import Producer, Topic
+from tests.simulation.processes import NOTHING, Answer, Member, Relay, Settings, SimulatedWriter
+from tests.simulation.simulated import CLOCK
+from tests.simulation.storage import Blocked, Violation
+from tests.simulation.tasks import Call, Task
+from tests.simulation.truth import Operation, Truth
+
+MAX_PENDING: Final = 6
+PROCESSES: Final = (1, 1, 2)
+CAPACITIES: Final = (5, 50, 50, 50, 50, 50, 50, 50)
+"""Of a producer's queue; what a relay sends at most fits one of 50, and not always one of 5."""
+_T = TypeVar("_T")
+
+
+class Adder:
+    """An adder's process."""
+
+    def __init__(self, settings: Any) -> None:
+        self.writer = SimulatedWriter(settings, NOTHING, asyncio.Event())
+        self.task = Task(settings.store, self.writer.run())
+        self.answers: list[Answer] = []
+
+
+class World:
+    """Everything that takes part in a history.
+
+    Args:
+        random: decides the sizes, and later everything else.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        CLOCK.random, CLOCK.now_s = random, 0.0
+        partitions = self.between(1, 3)
+        self.topic = Topic(CLOCK.uuid4(), [[] for _ in range(partitions)], [0] * partitions)
+        self.truth = Truth(self.topic)
+        self.topic.on_append = self.truth.appended
+        capacity, store, totals = self.pick(CAPACITIES), self.truth.adder, self.truth.totalizer
+        self._settings = [
+            Settings(f"adder-{i}", store, random, self.topic, capacity, MAX_PENDING, totals)
+            for i in range(self.pick(PROCESSES))
+        ]
+        self.adders = [Adder(settings) for settings in self._settings]
+        self.relays = [Relay(settings) for settings in self._settings]
+        self.members = [Member(self._settings[0]) for _ in range(self.pick(PROCESSES))]
+        self.orphans: list[Producer] = []
+        """Producers that were thrown away or whose process died; what they sent may still arrive."""
+        self.strays: list[Call] = []
+        """Statements that the server has received from clients that are gone."""
+        self._graves: list[Adder | Relay] = []
+        """Killed processes are kept: letting go of one would run its `finally` clauses."""
+        self.operations: list[Operation] = []
+        for _ in range(self.between(1, 5)):
+            self.add_operation()
+        self._answers: dict[Operation, Answer] = {}
+        self.owners: list[int] = []
+        self.is_recreated = False
+        self.tears_batch = False
+        self.rebalance()
+
+    def pick(self, choices: Sequence[_T]) -> _T:
+        """Return one of the choices; three times as fast as Random.choice."""
+        return choices[int(self.random.random() * len(choices))]
+
+    def between(self, least: int, most: int) -> int:
+        """Return a number, both ends included."""
+        return least + int(self.random.random() * (most - least + 1))
+
+    def add_operation(self) -> None:
+        """A client wants something added."""
+        number, size = len(self.operations), self.between(1, 4)
+        xs = tuple(1000 * number + i for i in range(1, size + 1))
+        has_id = self.random.random() < 0.6
+        operation = Operation(xs, tuple(range(size)), f"request-{number}" if has_id else "")
+        self.truth.operations[xs[0]] = operation
+        self.operations.append(operation)
+
+    def send(self, operation: Operation) -> bool:
+        """Send an operation to some adder; return False if that has no lane open or no room."""
+        adder = self.pick(self.adders)
+        answer: Any = Answer(lambda outcome: self._told(operation, outcome))
+        try:
+            adder.writer._enqueue(Request(operation.xs, operation.ys, operation.request_id, None, answer))
+        except Refused:
+            return False
+        adder.answers.append(answer)
+        operation.is_waiting, operation.is_unknown = True, False
+        self._answers[operation] = answer
+        return True
+
+    def give_up(self, operation: Operation) -> None:
+        """The client stops waiting, and does not know."""
+        self._answers[operation].is_over = True
+        operation.is_waiting, operation.is_unknown = False, True
+
+    def _told(self, operation: Operation, outcome: Position | Refused) -> None:
+        operation.is_waiting = False
+        if isinstance(outcome, Position):
+            self.truth.acknowledged(operation, outcome)
+        elif outcome.message == real_writer._OPEN:
+            operation.is_unknown = True
+        elif outcome.message != real_writer._NOT_STORED:
+            raise Violation(f"a repeat was refused: {outcome.message}")
+
+    def cut(self, task: Task) -> None:
+        """Cut a process's connection with its database."""
+        if stray := task.cut():
+            self.strays.append(stray)
+
+    def run_stray(self) -> None:
+        """The server carries out what it received from a client that is gone."""
+        call = self.strays.pop(self.between(0, len(self.strays) - 1))
+        try:
+            self.truth.adder.execute(call.session, call.query, call.parameters)
+        except (psycopg.Error, Blocked):
+            return
+
+    def _successor(self, index: int) -> Settings:
+        """Return the settings of a process that follows one that died: it may have another name, as pods have."""
+        if self.random.random() < 0.5:
+            self._settings[index] = replace(self._settings[index], instance=f"adder-{len(self._graves)}-{index}")
+        return self._settings[index]
+
+    def kill_adder(self, index: int) -> None:
+        """kill -9; another process takes its place."""
+        killed = self.adders[index]
+        for operation in self.operations:
+            if operation.is_waiting and self._answers[operation] in killed.answers:
+                self.give_up(operation)
+        self.cut(killed.task)
+        self._graves.append(killed)
+        self.adders[index] = Adder(self._successor(index))
+
+    def kill_relay(self, index: int) -> None:
+        """kill -9; another process takes its place."""
+        killed = self.relays[index]
+        killed.retire()
+        self.cut(killed.task)
+        self._graves.append(killed)
+        self.relays[index] = Relay(self._successor(index))
+        self.orphans += killed.retired
+
+    def close(self) -> None:
+        """End all processes, so that none is left to the garbage collector."""
+        for answer in self._answers.values():
+            answer.is_over = True
+        for process in (*self.adders, *self.relays, *self._graves):
+            process.task.close()
+
+    def kill_member(self, index: int) -> None:
+        """kill -9; another process takes its place, and the group notices."""
+        self.members[index] = Member(self._settings[0])
+        self.rebalance()
+
+    def rebalance(self) -> None:
+        """The group gives the partitions anew; members hear of it when they next listen, and nobody waits for them."""
+        self.owners = [self.between(0, len(self.members) - 1) for _ in self.topic.logs]
+        for index, member in enumerate(self.members):
+            own = frozenset(partition for partition, owner in enumerate(self.owners) if owner == index)
+            member.group += [machine.Revoked(), machine.Assigned(own)]
+
+    def announce(self, hears: float) -> None:
+        """Tell the relays which lanes have news; each announcement reaches each of them with this probability."""
+        notices, self.truth.adder.notices = self.truth.adder.notices, []
+        for relay in self.relays:
+            relay.hear([number for number in notices if self.random.random() < hears])
+
+    def producers(self) -> list[Producer]:
+        """Return all producers that have something on its way."""
+        for relay in self.relays:
+            self.orphans += relay.retired
+            relay.retired = []
+        living = [relay.publisher.producer for relay in self.relays if relay.publisher]
+        return [producer for producer in living + self.orphans if len(producer)]
