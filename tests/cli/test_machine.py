@@ -88,6 +88,15 @@ def test_doctor_looks_at_what_an_up_needs(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "d").exists()
 
 
+def test_doctor_of_a_cluster_says_how_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a cluster to look at, `doctor --on kubernetes` says what is missing, and how to give it."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert run(["doctor", "--on", "kubernetes"]) == 2
+    assert "KUBECONFIG" in capsys.readouterr().err
+
+
 def test_fields_are_listed_for_programs_too(capsys: pytest.CaptureFixture[str]) -> None:
     """The table is the one the reader uses: every field with what becomes of it."""
     assert run(["fields", "--json"]) == 0

@@ -35,7 +35,7 @@ _LOOK: Final = {
     "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
     "audit": Entry("audit", "audit", "Prove that every accepted sum is counted exactly once."),
     "diff": Entry("deploy", "diff", "Show how a cluster differs from what is declared."),
-    "doctor": Entry("doctor", "doctor", "Say what would stop an `up`, and the remedy."),
+    "doctor": Entry("doctor", "doctor", "Say what would stop an `up` or a `deploy`, and the remedy."),
 }
 _HELPERS: Final = {
     "render": Entry("deploy", "render", "Print a profile's objects as plain YAML."),

@@ -96,15 +96,20 @@ def prepare(cluster: Cluster, options: Options) -> Deployment:
     return Deployment(cluster, options, declared, rendered, operator, stages.plan(rendered, operator))
 
 
+def examine(deployment: Deployment) -> tuple[Finding, ...]:
+    """Return all that preflight finds, what would stop the deployment and what would not; changes nothing."""
+    wanted = facts.asked(deployment.topology.strimzi, deployment.rendered, deployment.operator)
+    seen = facts.gather(deployment.cluster, [*deployment.rendered, *deployment.operator])
+    return preflight.findings(seen, wanted)
+
+
 def check(deployment: Deployment) -> tuple[Finding, ...]:
     """Return what preflight found that need not stop the deployment; changes nothing.
 
     Raises:
         PreflightError: something would stop it; names everything that was found.
     """
-    wanted = facts.asked(deployment.topology.strimzi, deployment.rendered, deployment.operator)
-    seen = facts.gather(deployment.cluster, [*deployment.rendered, *deployment.operator])
-    found = preflight.findings(seen, wanted)
+    found = examine(deployment)
     fatal = [each for each in found if each.fatal]
     if not fatal:
         return found

@@ -55,6 +55,15 @@ def test_a_second_run_changes_nothing(deployed: System) -> None:
     ]
 
 
+def test_doctor_finds_nothing_in_the_way(deployed: System) -> None:
+    """What `deploy` would refuse, `doctor` tells beforehand: nothing here, but an image that nobody has is found."""
+    declared = ("--on", "kubernetes", "--profile", "dev", "--strimzi-manifest", str(deployed.strimzi))
+    assert deployed.sumflow("doctor", *declared, "--json").document["ok"]
+    missing = deployed.sumflow("doctor", *declared, "--image", "sumflow:none")
+    assert missing.code == 1
+    assert "sumflow:none" in missing.out
+
+
 def test_no_difference_is_exit_code_0(deployed: System) -> None:
     """`diff` agrees with `deploy`."""
     done = deployed.diff()
