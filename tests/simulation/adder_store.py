@@ -156,7 +156,7 @@ class AdderStore:
         number = max(self.lanes, default=0) + 1
         session.writes.append((self.lanes, number, LaneRow(p["lane"], p["owner"])))
         self.advisory[1, number] = session
-        return [(number, None)], 1
+        return [(number, "")], 1
 
     def remember_requests(self, session: Session, p: Parameters) -> Result:
         """INSERT ... ON CONFLICT DO NOTHING: waits for who is inserting the same ids."""

@@ -71,7 +71,7 @@ _ANSWER_FIRST: Final = """position = Position(session.lane, session.last_seq + l
 _OWN_LANE: Final = """number = next((n for n, row in self.lanes.items() if row.owner == p["owner"]), 0)
     if number:
         self.advisory[1, number] = session
-        return [(number, None)], 1
+        return [(number, "")], 1
     number ="""
 _MARK_FIRST: Final = """_finish(connection, batch, reading, outcome)
     connection.commit()

@@ -1,0 +1,122 @@
+"""The ledger's transactions on the totalizer's simulated database and on a real one, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from sumflow.sums.event import Event, Payload
+from sumflow.totalizer import ledger, upkeep
+from sumflow.totalizer.positions import TopicFacts
+from sumflow.totalizer.records import Batch, LaneEvent
+from tests.simulation.totalizer_store import Connection, TotalizerStore
+
+TOPIC_ID: Final = UUID(int=5)
+PARTITIONS: Final = 2
+_LANES: Final = [UUID(int=n) for n in (11, 12, 13)]
+
+
+@dataclass(slots=True)
+class BothTotalizers:
+    """Runs random batches through the ledger on both databases, and compares outcomes and rows.
+
+    Args:
+        url: of the real database, migrated.
+        random: decides.
+    """
+
+    url: str
+    random: Random
+    store: TotalizerStore = field(init=False)
+    real: psycopg.Connection[Any] = field(init=False)
+    offsets: dict[int, int] = field(default_factory=dict)
+    counted: int = 0
+    settled: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = TotalizerStore(lambda _: None)
+        self.real = psycopg.connect(self.url, autocommit=True)
+        facts = TopicFacts(TOPIC_ID, {}, dict.fromkeys(range(PARTITIONS), 0))
+        simulated: Any = Connection(self.store, 0)
+        for connection in (simulated, self.real):
+            upkeep.register(connection, "sums", facts, dict.fromkeys(range(PARTITIONS), 0))
+        simulated.commit()
+        assert upkeep.stored_offsets(simulated, "sums") == upkeep.stored_offsets(self.real, "sums")
+        self.offsets = dict.fromkeys(range(PARTITIONS), 0)
+
+    def close(self) -> None:
+        """End the session."""
+        self.real.close()
+
+    def step(self) -> None:
+        """Run one batch on both: kept, rolled back, or refused because the offsets are not the expected ones."""
+        positions = dict(self.offsets)
+        if self.random.random() < 0.1:
+            positions[0] += 1
+        batch, is_kept = self._batch(), self.random.random() < 0.8
+        reading = ledger.Reading("sums", TOPIC_ID, positions, {})
+        found, expected = self._on_real(batch, reading, is_kept), self._on_simulated(batch, reading, is_kept)
+        assert found == expected, f"PostgreSQL: {found}\nsimulated: {expected}"
+        if found and is_kept:
+            self.offsets |= batch.next_offsets
+            self.counted += found[0]
+            self.settled += found[-1]
+        self._compare()
+
+    def _batch(self) -> Batch:
+        batch = Batch()
+        for _ in range(self.random.randint(1, 6)):
+            partition, lane = self.random.randrange(PARTITIONS), self.random.choice(_LANES)
+            mark = self.store.marks[lane].mark if lane in self.store.marks else 0
+            seq = max(1, mark + self.random.randint(-1, 4))
+            payload = Payload(seq, 1, seq + 1)
+            created_at = datetime(2026, 1, 2, tzinfo=UTC)
+            event = Event(UUID(int=seq), "sum", str(lane), "sum.calculated", payload, created_at)
+            offset = batch.next_offsets.get(partition, self.offsets[partition])
+            batch.lanes.setdefault(lane, []).append(LaneEvent(seq, event, partition, offset))
+            batch.next_offsets[partition] = offset + 1
+        return batch
+
+    def _on_real(self, batch: Batch, reading: ledger.Reading, is_kept: bool) -> tuple[int, ...] | None:
+        try:
+            with self.real.transaction(force_rollback=not is_kept):
+                return _essence(ledger.record_batch(self.real, batch, reading))
+        except ledger.OwnershipLostError:
+            return None
+
+    def _on_simulated(self, batch: Batch, reading: ledger.Reading, is_kept: bool) -> tuple[int, ...] | None:
+        connection: Any = Connection(self.store, 0)
+        try:
+            outcome = ledger.record_batch(connection, batch, reading)
+        except ledger.OwnershipLostError:
+            return None
+        if is_kept:
+            connection.commit()
+        return _essence(outcome)
+
+    def _compare(self) -> None:
+        store, ask = self.store, self._ask
+        assert ask("SELECT partition, next_offset, topic_id FROM offsets ORDER BY 1") == [
+            (partition, *row) for partition, row in sorted(store.offsets.items())
+        ]
+        assert ask("SELECT lane, mark, count, sum, parked FROM lane_marks ORDER BY 1") == [
+            (lane, *row) for lane, row in sorted(store.marks.items())
+        ]
+        assert ask("SELECT lane, seq, result FROM parked ORDER BY 1, 2") == [
+            (*place, result) for place, result in sorted(store.parked.items())
+        ]
+        assert ask("SELECT count, sum FROM totals WHERE name = ''") == [store.totals[""]]
+
+    def _ask(self, query: LiteralString) -> list[Any]:
+        return self.real.execute(query).fetchall()
+
+
+def _essence(outcome: ledger.Outcome) -> tuple[int, ...]:
+    """Return what an outcome decides; when the additions were acknowledged is for metrics only."""
+    parking = (outcome.parked, outcome.unparked, outcome.settled)
+    return (outcome.counted, outcome.sum, outcome.duplicates, *parking)
