@@ -22,6 +22,12 @@ def client_gives_up(world: World) -> bool:
     return bool(waiting)
 
 
+def client_sends_twice(world: World) -> bool:
+    """A client does not wait for its answer, and sends the same request again, with its id."""
+    waiting = [operation for operation in world.operations if operation.is_waiting and operation.request_id]
+    return bool(waiting) and world.send(world.pick(waiting))
+
+
 def client_repeats_acknowledged(world: World) -> bool:
     """A client sends a request again that was answered long ago, with its id."""
     known = [o for o in world.operations if o.acknowledged and o.request_id and not o.is_waiting]
@@ -177,6 +183,7 @@ def retention_passes(world: World) -> bool:
 
 FAULTS: Final[list[Fault]] = [
     client_gives_up,
+    client_sends_twice,
     writer_loses_connection,
     writer_loses_connection,
     client_repeats_acknowledged,

@@ -29,7 +29,8 @@ ROUND_S: Final = 5.0
 QUICK_ROUNDS: Final = 2
 REST_LIMIT: Final = 120
 """Rounds without faults after which everything must be at rest."""
-FETCH_LIMIT: Final = 100
+FETCH_LIMITS: Final = (1, 3, 100, 100)
+"""Of each partition, at once."""
 FAULT_SHARES: Final = (0.0, 0.1, 0.2, 0.2, 0.3, 0.4)
 FAULT_KINDS: Final = (1, 5)
 """Each history knows so many kinds of faults, so that each fault meets some often, and others never."""
@@ -94,7 +95,7 @@ class History:
         for member in self.world.members:
             member.hear()
             member.look_at_clock()
-            member.fetch(FETCH_LIMIT)
+            member.fetch(self.world.pick(FETCH_LIMITS))
 
     def _write_down(self, what: str) -> None:
         if self.trace is not None:
@@ -174,7 +175,7 @@ class History:
             if not member.has_fetched:
                 if not (is_in_time and isinstance(member.state.phase, Consuming)):
                     member.look_at_clock()
-                member.fetch(FETCH_LIMIT)
+                member.fetch(self.world.pick(FETCH_LIMITS))
             member.take()
 
     def _must_halt(self, owner: int) -> bool:
