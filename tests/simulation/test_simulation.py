@@ -34,7 +34,7 @@ def test_a_history_replays_exactly() -> None:
 
 def test_every_happening_happens() -> None:
     """Each kind of work and of fault is met often in an ordinary run: none is dead wood."""
-    met = [{line.split()[-1] for line in runner.trace(seed)} for seed in range(500)]
+    met = [{line.split()[-1] for line in runner.trace(seed)} for seed in range(1_000)]
     rare = [
         happening.__name__
         for happening in (*WORK, *FAULTS, *AFTERMATH)
