@@ -19,16 +19,10 @@ from sumflow.local import kafka as kafka_plan
 from sumflow.local import postgres as postgresql
 from sumflow.settings import CommandSettings, load
 from sumflow.topology.model import KafkaCluster, Listener, Resources, Source
+from tests.ports import free_port
 
 KAFKA_VERSION = "4.3.1"
 _SOURCE = Source("tests/servers.py", 1)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def await_ready(name: str, ready: Callable[[], steps.Readiness], within_s: float = 60) -> None:

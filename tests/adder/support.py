@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 import uuid
 from collections import defaultdict
@@ -24,13 +23,7 @@ from sumflow.adder.relay import Relay
 from sumflow.adder.writer import Writer
 from sumflow.settings import AdderSettings, Address, RelaySettings
 from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, Position
-
-
-def free_address() -> Address:
-    """Return an address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Address("127.0.0.1", probe.getsockname()[1])
+from tests.ports import free_address
 
 
 def adder_settings(database_url: str, **changes: Any) -> AdderSettings:

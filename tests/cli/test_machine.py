@@ -11,6 +11,7 @@ from sumflow.cli.main import run
 from sumflow.client.endpoints import ADDER, TOTALIZER
 from sumflow.local import datadir, facade
 from sumflow.local.datadir import DataDir
+from tests.ports import free_port_base
 
 
 @pytest.mark.parametrize("command", [["status"], ["total"], ["logs"], ["verify"], ["audit"], ["add", "1", "2"]])
@@ -80,7 +81,7 @@ def test_an_unknown_profile_is_answered_with_the_known_ones(tmp_path: Path, caps
 
 def test_doctor_looks_at_what_an_up_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each finding has a subject and what was seen; what is not in order has a remedy; the code says the whole."""
-    code = run(["doctor", "--json", "--port-base", "47000", "--data-dir", str(tmp_path / "d")])
+    code = run(["doctor", "--json", "--port-base", str(free_port_base()), "--data-dir", str(tmp_path / "d")])
     document = json.loads(capsys.readouterr().out)
     assert code == (0 if document["ok"] else 1)
     assert {"Java", "disk", "memory", "manifests", "ports"} <= {found["subject"] for found in document["findings"]}

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.system import System
-
-_port_bases = itertools.count(31000, 200)
+from tests.ports import free_port_base
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that is not up yet."""
-    one = System(tmp_path_factory.mktemp("system") / "data", next(_port_bases))
+    one = System(tmp_path_factory.mktemp("system") / "data", free_port_base())
     yield one
     one.run("destroy", "--yes")
     assert one.processes() == []
@@ -25,7 +23,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture
 def fresh_system(tmp_path: Path) -> Iterator[System]:
     """A system of one test's own, not up yet."""
-    one = System(tmp_path / "data", next(_port_bases))
+    one = System(tmp_path / "data", free_port_base())
     yield one
     one.run("destroy", "--yes")
     assert one.processes() == []

@@ -20,6 +20,7 @@ from sumflow.local.options import UpOptions
 from sumflow.local.process import Identity
 from sumflow.local.state import ComponentState, SystemPhase, SystemState
 from sumflow.settings import CommandSettings
+from tests.ports import free_port_base
 from tests.servers import small_cluster
 
 FINE = CommandOk((sys.executable, "-c", ""))
@@ -150,7 +151,7 @@ def findings(directory: Path, **options: object) -> dict[str, tuple[bool, str, s
 
 def test_the_doctor_finds_nothing_on_a_fit_machine(tmp_path: Path) -> None:
     """Where the tests run, an `up` into a new directory would succeed; nothing is created by asking."""
-    found = findings(tmp_path / "data", port_base=40800)
+    found = findings(tmp_path / "data", port_base=free_port_base())
     assert {subject: seen for subject, (ok, seen, _) in found.items() if not ok} == {}
     assert "will be downloaded" in found["downloads"][1]
     assert not (tmp_path / "data").exists()

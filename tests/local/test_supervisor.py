@@ -29,7 +29,7 @@ from sumflow.local.datadir import DataDir
 from sumflow.local.lifecycle import Phase, Rules
 from sumflow.local.plan import Component
 from sumflow.local.supervisor import Supervisor, exit_in_words
-from tests.servers import free_port
+from tests.ports import free_port
 
 SERVE = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SERVE}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -12,13 +11,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from sumflow.database import migrate
 from sumflow.settings import Address, TotalizerSettings
+from tests.ports import free_address
 from tests.totalizer.bench import Bench
-
-
-def free_address() -> Address:
-    """Return an address that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return Address("127.0.0.1", probe.getsockname()[1])
 
 
 def settings_for(database_url: str, bootstrap: str, topic: str) -> TotalizerSettings:

@@ -22,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 from sumflow.settings import Address, TotalizerSettings
 from sumflow.totalizer.session import Session, _Watchdog
 from tests import servers
+from tests.ports import free_port
 from tests.totalizer.bench import Bench
 from tests.totalizer.records import Lane, foreign_value
 
@@ -93,7 +94,7 @@ def test_what_it_serves(bench: Bench) -> None:
 def test_two_processes_share_their_http_port(bench: Bench) -> None:
     """Replicas on one machine serve one port, and a position counted by one is answered by both."""
     other = bench.settings.metrics_listen
-    with bench.process() as one, bench.process(metrics_listen=Address(other.host, servers.free_port())) as two:
+    with bench.process() as one, bench.process(metrics_listen=Address(other.host, free_port())) as two:
         one.await_ready()
         two.await_ready()
         for seq in range(1, 9):
