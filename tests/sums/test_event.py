@@ -73,8 +73,24 @@ def test_a_position_survives_its_text() -> None:
     assert Position.parse(str(Position(LANE, 7))) == Position(LANE, 7)
 
 
-@pytest.mark.parametrize("text", ["", "x:1", f"{LANE}:0", f"{LANE}:", f"{LANE}:-1", f"{LANE}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x:1",
+        f"{LANE}:0",
+        f"{LANE}:",
+        f"{LANE}:-1",
+        f"{LANE}",
+        f"{LANE}:1_0",
+        f"{LANE}: 1",
+        f"{LANE}:\u0661",
+        f"{{{LANE}}}:1",
+        f"{LANE}:1\n",
+        f"{LANE}:{10**19}",
+    ],
+)
 def test_another_text_is_no_position(text: str) -> None:
-    """A malformed position is a ValueError."""
-    with pytest.raises(ValueError, match=r"."):
+    """What no adder answers is a ValueError that shows the form, however near Python's own readers would let it come."""
+    with pytest.raises(ValueError, match=r"<lane>:<seq>"):
         Position.parse(text)

@@ -153,7 +153,7 @@ class Journal:
         except OSError as error:
             raise SumflowError(
                 f"cannot write the import journal {self._path}: {error.strerror}",
-                remedy="make room, then run the same command again: it goes on where the journal stands",
+                remedy="make room for the journal, or see that it can be written",
             ) from error
 
     def remove(self) -> None:

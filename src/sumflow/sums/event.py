@@ -6,6 +6,7 @@ not disturbed. An event of a lane is identified by (lane, seq), so its event_id 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,6 +24,7 @@ PROBE_HEADER: Final = "sumflow-probe"
 
 AGGREGATE_TYPE: Final = "sum"
 EVENT_TYPE: Final = "sum.calculated"
+_POSITION: Final = re.compile(r"(?P<lane>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(?P<seq>[1-9][0-9]{0,18})")
 
 
 class InvalidEventError(ValueError):
@@ -62,11 +64,9 @@ class Position:
     @classmethod
     def parse(cls, text: str) -> Position:
         """Read the text form; raise ValueError if it is not `<lane>:<seq>` with seq >= 1."""
-        lane, _, seq = text.partition(":")
-        position = cls(UUID(lane), int(seq))
-        if position.seq < 1:
-            raise ValueError(f"a position's seq starts at 1, not {position.seq}")
-        return position
+        if (found := _POSITION.fullmatch(text)) is None:
+            raise ValueError(f"not a position as an adder's answer gives it, <lane>:<seq>: {text[:64]!r}")
+        return cls(UUID(found["lane"]), int(found["seq"]))
 
 
 class _WrittenEvent(msgspec.Struct, frozen=True):
