@@ -24,7 +24,7 @@ PROBE_HEADER: Final = "sumflow-probe"
 
 AGGREGATE_TYPE: Final = "sum"
 EVENT_TYPE: Final = "sum.calculated"
-_POSITION: Final = re.compile(r"(?P<lane>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(?P<seq>[1-9][0-9]{0,18})")
+_POSITION: Final = re.compile(r"(?P<lane>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(?P<seq>[1-9][0-9]{0,17})")
 
 
 class InvalidEventError(ValueError):
