@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumflow.audit.compare import compare
-from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked, Tally
+from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked
 from sumflow.audit.findings import FINDINGS_LIMIT, Kind, Report
+from sumflow.sums.totals import Tally
 
 LANE, OTHER = UUID(int=1), UUID(int=2)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sumflow.audit.facts import Counted, Cut, Tally
+from sumflow.audit.facts import Counted, Cut
 from sumflow.audit.findings import Kind, Report
 from sumflow.cli import audit
 from sumflow.cli.main import run
 from sumflow.errors import SumflowError
+from sumflow.sums.totals import Tally
 from tests.verify.fake import CLEAN, LANE, FakeBooks, FakeTarget
 
 ALTERED = replace(CLEAN, counted={LANE: Counted(41, 41, 821)}, total=Tally(41, 821))

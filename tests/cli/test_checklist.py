@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sumflow.audit.facts import Counted, Tally
+from sumflow.audit.facts import Counted
 from sumflow.cli import checklist
+from sumflow.sums.totals import Tally
 from sumflow.verify import infrastructure, pipeline
 from sumflow.verify.check import NotApplicable, Outcome, Result, run_all
 from sumflow.verify.target import Broker

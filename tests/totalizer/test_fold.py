@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sumflow.sums.event import Event, Payload
 from sumflow.totalizer.fold import Acknowledged, acknowledged, distinct, fold, fold_lane
-from sumflow.totalizer.records import LaneEvent
+from sumflow.totalizer.records import ForeignEvent, LaneEvent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -88,7 +88,8 @@ def test_of_foreign_events_with_one_id_the_first_is_taken() -> None:
     """Ids are unique and come in their order, which is the order of locking."""
     ids = sorted(uuid4() for _ in range(3))
     read = [event(5, event_id=ids[2]), event(1, event_id=ids[0]), event(9, event_id=ids[2]), event(2, event_id=ids[1])]
-    assert [(key, e.payload.result) for key, e in distinct(read).items()] == [(ids[0], 1), (ids[1], 2), (ids[2], 5)]
+    found = distinct(map(ForeignEvent, read))
+    assert [(key, e.event.payload.result) for key, e in found.items()] == [(ids[0], 1), (ids[1], 2), (ids[2], 5)]
 
 
 def test_additions_of_one_moment_are_observed_together() -> None:

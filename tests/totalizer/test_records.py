@@ -24,7 +24,7 @@ def test_an_event_without_lane_is_foreign() -> None:
     """Another producer of the contract, which knows no lanes, is understood; other headers do not matter."""
     event_id = uuid4()
     batch = sort([FakeRecord((0, 0), foreign_value(event_id, 2, 3), [("traceparent", b"00-ab")])])
-    assert [(e.event_id, e.payload.result) for e in batch.foreign] == [(event_id, 5)]
+    assert [(e.event.event_id, e.event.payload.result, e.total) for e in batch.foreign] == [(event_id, 5, "")]
     assert not batch.poison
 
 

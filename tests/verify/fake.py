@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from sumflow import topology
-from sumflow.audit.facts import Accepted, Counted, Cut, Tally
+from sumflow.audit.facts import Accepted, Counted, Cut
 from sumflow.audit.findings import Report
 from sumflow.client.endpoints import Endpoints
 from sumflow.settings import Address
+from sumflow.sums.totals import Tally
 from sumflow.topology.model import Database, Topology
 from sumflow.verify.check import NotApplicable
 from sumflow.verify.target import Broker, Cluster, Echo, Partition, Quorum, Route, Session, TopicFacts

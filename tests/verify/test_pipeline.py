@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from sumflow.audit.facts import Counted, Tally
+from sumflow.audit.facts import Counted
 from sumflow.sums.sum_pb2 import SumBatchResponse
+from sumflow.sums.totals import Tally
 from sumflow.verify import pipeline
 from sumflow.verify.check import CheckFailedError, Passed
 from sumflow.verify.pipeline import Trial, judge

@@ -12,6 +12,7 @@ import grpc
 
 from sumflow.adder.requests import MAX_BATCH_ADDITIONS, Refused, Request
 from sumflow.sums.event import Position
+from sumflow.sums.totals import Tallies, tally
 
 MAX_GROUP_ADDITIONS: Final = MAX_BATCH_ADDITIONS
 """One commit takes at most this many: enough to make the cost of a commit vanish, small enough to stay quick."""
@@ -70,6 +71,7 @@ class Known:
     digest: bytes
     x: int
     y: int
+    total: str = ""
 
     def outcome_for(self, request: Request) -> Position | Refused:
         """Return the first answer for a retry, a refusal for other numbers under the same id."""
@@ -77,8 +79,9 @@ class Known:
             return self.position
         return Refused(
             grpc.StatusCode.ALREADY_EXISTS,
-            f"the request id {request.request_id!r} was used before, for {self.x} + {self.y}: "
-            "a retry repeats the numbers, a new request needs an id of its own",
+            f"the request id {request.request_id!r} was used before, for {self.x} + {self.y}"
+            f"{f' in the total {self.total!r}' if self.total else ''}: "
+            "a retry repeats the numbers and the total, a new request needs an id of its own",
         )
 
 
@@ -92,7 +95,8 @@ class Placed:
     def known(self, lane: UUID) -> Known:
         """Return what is to be remembered of the request."""
         request = self.request
-        return Known(Position(lane, self.last_seq), request.digest(), request.xs[0], request.ys[0])
+        position, name = Position(lane, self.last_seq), request.totals[0] if request.totals else ""
+        return Known(position, request.digest(), request.xs[0], request.ys[0], name)
 
 
 def place(requests: Iterable[Request], last_seq: int) -> list[Placed]:
@@ -119,12 +123,14 @@ def split_repeats(requests: Iterable[Request]) -> tuple[list[Request], list[Requ
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A group's additions in the order of their seq, as the texts of PostgreSQL arrays: one parameter a column."""
+    """A group's additions in the order of their seq, one array of PostgreSQL a column; numbers as its text."""
 
     xs: str
     ys: str
     traceparents: str
     """Empty if no request has one; a shorter array is filled up with NULL."""
+    totals: list[str]
+    """Empty if no addition has a name."""
 
 
 def columns(placed: Sequence[Placed]) -> Columns:
@@ -133,10 +139,14 @@ def columns(placed: Sequence[Placed]) -> Columns:
     traces: list[str] = []
     if any(request.traceparent for request in requests):
         traces = [request.traceparent or "NULL" for request in requests for _ in request.xs]
+    totals: list[str] = []
+    if any(request.totals for request in requests):
+        totals = [name for request in requests for name in request.totals or [""] * len(request)]
     return Columns(
         xs=_array(str(x) for request in requests for x in request.xs),
         ys=_array(str(y) for request in requests for y in request.ys),
         traceparents=_array(traces),
+        totals=totals,
     )
 
 
@@ -147,3 +157,13 @@ def _array(values: Iterable[str]) -> str:
 def total(requests: Iterable[Request]) -> int:
     """Return what the requests add to the lane's sum; exact, of any size."""
     return sum(sum(request.xs) + sum(request.ys) for request in requests)
+
+
+def named(requests: Iterable[Request]) -> Tallies:
+    """Return what the requests bring to the totals that they name."""
+    tallies: Tallies = {}
+    for request in requests:
+        for x, y, name in zip(request.xs, request.ys, request.totals, strict=False):  # no names, nothing to tally
+            if name:
+                tally(tallies, name, 1, x + y)
+    return tallies

@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from sumflow.adder.lanes import Claim, Prefix
 from sumflow.adder.metrics import RelayMetrics
 from sumflow.errors import SumflowError
-from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, TRACEPARENT_HEADER
+from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, TOTAL_HEADER, TRACEPARENT_HEADER
 
 MAX_IN_FLIGHT: Final = 50_000
 """Messages on their way at most: what a relay holds in memory when Kafka is away."""
@@ -47,8 +47,8 @@ _CONFIG: Final[dict[str, Any]] = {
 _kafka_log = logging.getLogger("kafka")
 _kafka_log.addFilter(lambda record: "CONFWARN" not in record.getMessage())  # the configuration is meant as it is
 
-Row = tuple[int, int, int, datetime, str | None]
-"""seq, x, y, created_at, traceparent."""
+Row = tuple[int, int, int, datetime, str | None, str | None]
+"""seq, x, y, created_at, traceparent, total."""
 
 
 class Publisher:
@@ -96,12 +96,14 @@ class Publisher:
         created: tuple[datetime | None, str] = (None, "")
         last = rows[-1][0]
         try:
-            for seq, x, y, created_at, traceparent in rows:
+            for seq, x, y, created_at, traceparent, total in rows:
                 if created_at != created[0]:  # the same for all of a commit
                     created = (created_at, _rfc3339(created_at))
                 headers: list[tuple[str, str | bytes | None]] = [lane_header, (SEQ_HEADER, b"%d" % seq)]
                 if traceparent:
                     headers.append((TRACEPARENT_HEADER, traceparent.encode()))
+                if total:
+                    headers.append((TOTAL_HEADER, total.encode()))
                 timed = began if seq == last else None
                 produce(
                     self._topic,

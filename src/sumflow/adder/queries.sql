@@ -6,30 +6,37 @@ INSERT INTO lanes (lane, owner) VALUES (%(lane)s, %(owner)s) RETURNING number, p
 
 -- name: remember_requests
 -- Keeps the ids of a group; fewer rows than ids means that some were used before. Sorted, so that two adders cannot deadlock.
-INSERT INTO requests (request_id, lane, last_seq, digest, x, y, created_at)
-SELECT request_id, %(lane)s, last_seq, digest, x, y, now()
-FROM unnest(%(ids)s::text[], %(seqs)s::bigint[], %(digests)s::bytea[], %(xs)s::bigint[], %(ys)s::bigint[])
-    AS given (request_id, last_seq, digest, x, y)
+INSERT INTO requests (request_id, lane, last_seq, digest, x, y, total, created_at)
+SELECT request_id, %(lane)s, last_seq, digest, x, y, total, now()
+FROM unnest(
+    %(ids)s::text[], %(seqs)s::bigint[], %(digests)s::bytea[], %(xs)s::bigint[], %(ys)s::bigint[], %(totals)s::text[]
+) AS given (request_id, last_seq, digest, x, y, total)
 ORDER BY request_id
 ON CONFLICT DO NOTHING;
 
 -- name: known_requests
 -- What was stored under these ids.
-SELECT request_id, lane, last_seq, digest, x, y FROM requests WHERE request_id = ANY(%(ids)s::text[]);
+SELECT request_id, lane, last_seq, digest, x, y, total FROM requests WHERE request_id = ANY(%(ids)s::text[]);
 
 -- name: store_group
--- One commit: moves the lane's end by compare-and-set, stores the events behind it, and wakes the relay when it commits. No
--- row means that the lane is not this session's any more, and that nothing was stored.
+-- One commit: moves the lane's end by compare-and-set, stores the events behind it, moves what the lane has under each name
+-- that they bring, and wakes the relay when it commits. No row means that the lane is not this session's any more, and that
+-- nothing was stored.
 WITH moved AS (
     UPDATE lanes
     SET last_seq = last_seq + %(count)s, count = count + %(count)s, sum = sum + %(sum)s
     WHERE number = %(number)s AND last_seq = %(last_seq)s AND closed_at IS NULL
     RETURNING number
 ), stored AS (
-    INSERT INTO events (lane, seq, x, y, created_at, traceparent)
-    SELECT number, %(last_seq)s + ordinal, x, y, %(created_at)s, traceparent
-    FROM moved, unnest(%(xs)s::bigint[], %(ys)s::bigint[], %(traceparents)s::text[])
-        WITH ORDINALITY AS given (x, y, traceparent, ordinal)
+    INSERT INTO events (lane, seq, x, y, created_at, traceparent, total)
+    SELECT number, %(last_seq)s + ordinal, x, y, %(created_at)s, traceparent, nullif(total, '')
+    FROM moved, unnest(%(xs)s::bigint[], %(ys)s::bigint[], %(traceparents)s::text[], %(totals)s::text[])
+        WITH ORDINALITY AS given (x, y, traceparent, total, ordinal)
+), named AS (
+    INSERT INTO lane_totals AS t (lane, total, count, sum)
+    SELECT number, total, given.count, given.sum
+    FROM moved, unnest(%(names)s::text[], %(counts)s::bigint[], %(sums)s::numeric[]) AS given (total, count, sum)
+    ON CONFLICT (lane, total) DO UPDATE SET count = t.count + excluded.count, sum = t.sum + excluded.sum
 )
 SELECT pg_notify('sumflow_lanes', number::text) FROM moved;
 
@@ -68,7 +75,7 @@ RETURNING partition, published_seq;
 
 -- name: read_events
 -- The next events of a lane, in order.
-SELECT seq, x, y, created_at, traceparent FROM events
+SELECT seq, x, y, created_at, traceparent, total FROM events
 WHERE lane = %(number)s AND seq > %(after)s
 ORDER BY seq LIMIT %(limit)s;
 

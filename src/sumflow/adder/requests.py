@@ -15,6 +15,7 @@ import grpc
 
 from sumflow.sums.event import Position
 from sumflow.sums.numbers import INT64_MAX, INT64_MIN, is_int64
+from sumflow.sums.totals import flaw_of
 
 MAX_BATCH_ADDITIONS: Final = 10_000
 MAX_REQUEST_ID_BYTES: Final = 128
@@ -48,16 +49,21 @@ class Request:
     traceparent: str | None
     answer: asyncio.Future[Position]
     rejected: dict[int, str] = field(default_factory=dict)
-    """Index in the client's lists to the reason; these additions are not among xs and ys."""
+    """Index in the client's lists to the reason; these additions are not among xs, ys and totals."""
+    totals: Sequence[str] = ()
+    """The name of each addition's total, empty for the contract's; no names at all if none has one."""
 
     def __len__(self) -> int:
         return len(self.xs)
 
     def digest(self) -> bytes:
-        """Return a fingerprint of the numbers: equal for a retry, different for another request."""
+        """Return a fingerprint of numbers and names: equal for a retry, different for another request."""
         numbers = hashlib.blake2b(array("q", self.xs).tobytes(), digest_size=16)
         numbers.update(array("q", self.ys).tobytes())
-        return numbers.digest()
+        if not self.totals:
+            return numbers.digest()
+        # Keyed, so that no names look like more numbers; no name has a NUL.
+        return hashlib.blake2b("\0".join(self.totals).encode(), digest_size=16, key=numbers.digest()).digest()
 
 
 def overflow(x: int, y: int) -> str:
@@ -65,17 +71,27 @@ def overflow(x: int, y: int) -> str:
     return f"{x} + {y} = {x + y} does not fit a signed 64-bit integer ({INT64_MIN} to {INT64_MAX})"
 
 
-def single(x: int, y: int, request_id: str, traceparent: str | None) -> Request:
+def single(x: int, y: int, request_id: str, traceparent: str | None, total: str = "") -> Request:
     """Check one addition; raise Refused with OUT_OF_RANGE or INVALID_ARGUMENT."""
     if not is_int64(x + y):
         raise Refused(grpc.StatusCode.OUT_OF_RANGE, overflow(x, y))
     if request_id:
         check_request_id(request_id)
-    return Request((x,), (y,), request_id, traceparent, asyncio.get_running_loop().create_future())
+    answer = asyncio.get_running_loop().create_future()
+    return Request((x,), (y,), request_id, traceparent, answer, totals=names(1, total) if total else ())
 
 
-def batch(xs: Sequence[int], ys: Sequence[int], request_id: str, traceparent: str | None) -> Request:
+def batch(
+    xs: Sequence[int], ys: Sequence[int], request_id: str, traceparent: str | None, totals: Sequence[str] = ()
+) -> Request:
     """Check a message of many additions; those that overflow are rejected by index, the rest stands.
+
+    Args:
+        xs: first numbers.
+        ys: second numbers.
+        request_id: the client's, or empty.
+        traceparent: the W3C trace context of the call.
+        totals: what `names` made of the message's.
 
     Raises:
         Refused: with INVALID_ARGUMENT, if the lists are no batch at all.
@@ -90,8 +106,8 @@ def batch(xs: Sequence[int], ys: Sequence[int], request_id: str, traceparent: st
     rejected = _overflows(xs, ys)
     if rejected:
         kept = [i for i in range(len(xs)) if i not in rejected]
-        xs, ys = [xs[i] for i in kept], [ys[i] for i in kept]
-    return Request(xs, ys, request_id, traceparent, asyncio.get_running_loop().create_future(), rejected)
+        xs, ys, totals = [xs[i] for i in kept], [ys[i] for i in kept], [totals[i] for i in kept if totals]
+    return Request(xs, ys, request_id, traceparent, asyncio.get_running_loop().create_future(), rejected, totals)
 
 
 def _overflows(xs: Sequence[int], ys: Sequence[int]) -> dict[int, str]:
@@ -99,6 +115,30 @@ def _overflows(xs: Sequence[int], ys: Sequence[int]) -> dict[int, str]:
     if is_int64(min(sums)) and is_int64(max(sums)):
         return {}
     return {i: overflow(xs[i], ys[i]) for i, value in enumerate(sums) if not is_int64(value)}
+
+
+def names(size: int, total: str, totals: Sequence[str] = ()) -> Sequence[str]:
+    """Return the name of each addition's total, no names at all if none has one.
+
+    Args:
+        size: how many additions there are.
+        total: the name of all.
+        totals: the names one by one.
+
+    Raises:
+        Refused: with INVALID_ARGUMENT, if they do not fit the additions or cannot name a total.
+    """
+    if totals and (total or len(totals) != size):
+        raise Refused(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"a batch names one total for all, or as many totals as x and y; this one has {size:,} x, {len(totals):,} "
+            f"totals, and {total!r} for all",
+        )
+    for name in set(totals) or {total}:
+        if flaw := flaw_of(name):
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, flaw)
+    named = totals or [total] * size
+    return named if any(named) else ()
 
 
 def check_request_id(request_id: str) -> None:

@@ -78,7 +78,8 @@ class SumService:
             if message is None:
                 raise _MALFORMED
             x, y = message.x, message.y
-            position = await self._writer.submit(requests.single(x, y, message.request_id, _trace(context)))
+            request = requests.single(x, y, message.request_id, _trace(context), message.total)
+            position = await self._writer.submit(request)
         except Refused as refused:
             await self._abort(context, "SumNumbers", refused)
         self._added.inc()
@@ -117,7 +118,8 @@ class SumService:
                 if self._stopping:
                     raise _STOPPING
                 xs, ys = list(message.x), list(message.y)
-                request = requests.batch(xs, ys, message.request_id, traceparent)
+                totals = requests.names(len(xs), message.total, list(message.totals))
+                request = requests.batch(xs, ys, message.request_id, traceparent, totals)
                 if len(request):  # else all of its additions overflow, which is an answer too
                     await self._writer.enqueue(request)
                 await put(request)

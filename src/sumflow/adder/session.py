@@ -19,7 +19,7 @@ from uuid import UUID
 import psycopg
 
 from sumflow import database
-from sumflow.adder.grouping import Known, Placed, columns, place, split_repeats, total
+from sumflow.adder.grouping import Known, Placed, columns, named, place, split_repeats, total
 from sumflow.adder.requests import Refused, Request
 from sumflow.settings import AdderSettings
 from sumflow.sums.event import Position
@@ -118,7 +118,7 @@ class LaneSession:
         return True
 
     async def _insert(self, placed: list[Placed]) -> None:
-        additions = columns(placed)
+        additions, tallies = columns(placed), named(item.request for item in placed)
         parameters = {
             "number": self.number,
             "last_seq": self.last_seq,
@@ -128,6 +128,10 @@ class LaneSession:
             "xs": additions.xs,
             "ys": additions.ys,
             "traceparents": additions.traceparents,
+            "totals": additions.totals,
+            "names": list(tallies),
+            "counts": [tally.count for tally in tallies.values()],
+            "sums": [Decimal(tally.sum) for tally in tallies.values()],
         }
         await self._cursor.execute(SQL.store_group, parameters, prepare=True)
         if self._cursor.rowcount != 1:
@@ -145,6 +149,7 @@ class LaneSession:
                 "digests": [item.digest for item in known],
                 "xs": [item.x for item in known],
                 "ys": [item.y for item in known],
+                "totals": [item.total for item in known],
             },
         )
         return self._cursor.rowcount == len(placed)
@@ -154,8 +159,8 @@ class LaneSession:
         await self._cursor.execute(SQL.known_requests, {"ids": ids})
         rows = await self._cursor.fetchall()
         return {
-            request_id: Known(Position(lane, last_seq), digest, x, y)
-            for request_id, lane, last_seq, digest, x, y in rows
+            request_id: Known(Position(lane, last_seq), digest, x, y, name)
+            for request_id, lane, last_seq, digest, x, y, name in rows
         }
 
     async def probe(self) -> None:

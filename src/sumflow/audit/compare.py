@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Tally
+from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter
 from sumflow.audit.findings import Kind, Report
+from sumflow.sums.totals import Tally
 
 _NOTHING = Counted(0, 0, 0)
 

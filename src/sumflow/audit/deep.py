@@ -131,7 +131,7 @@ class Deep:
         # A batch of foreign events does not say where each was read: it is asked for when all of it is read.
         if not batch.foreign or not all(self._is_read(p, next_ - 1) for p, next_ in batch.next_offsets.items()):
             return
-        asked = {"event_ids": [event.event_id for event in batch.foreign]}
+        asked = {"event_ids": [read.event.event_id for read in batch.foreign]}
         for (event_id,) in self._totalizer.execute(SQL.forgotten, asked):
             self.report.find(Kind.LOST, event_id, "an event without a lane, read, and not remembered as counted")
 

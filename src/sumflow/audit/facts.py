@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from sumflow.audit.findings import Report
+from sumflow.sums.totals import Tally
+
+_NOTHING: Final = Tally()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,6 @@ class Counted:
     count: int
     sum: int
     parked: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """A number of events and their sum."""
-
-    count: int = 0
-    sum: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +94,8 @@ class Cut:
     parked: Mapping[UUID, Parked] = field(default_factory=dict)
     dead_letters: Sequence[DeadLetter] = ()
     dead_letter_count: int = 0
-    foreign: Tally = Tally()
-    total: Tally = Tally()
+    foreign: Tally = _NOTHING
+    total: Tally = _NOTHING
     accepted: Mapping[UUID, Accepted] = field(default_factory=dict)
     tails: Mapping[UUID, Tally] = field(default_factory=dict)
 

@@ -12,9 +12,10 @@ import psycopg
 from psycopg import Connection, IsolationLevel
 from psycopg.rows import TupleRow
 
-from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked, Tally
+from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked
 from sumflow.database import queries
 from sumflow.errors import SumflowError
+from sumflow.sums.totals import Tally
 
 SQL: Final = queries("sumflow.audit")
 _OPTIONS: Final = "-c default_transaction_read_only=on -c statement_timeout=600000 -c lock_timeout=10000"

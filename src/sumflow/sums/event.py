@@ -1,7 +1,8 @@
 """The event on the topic `sums`, its record headers, and its identity.
 
-The JSON is the original contract's; lane, seq and trace context travel in headers so that a plain consumer is
-not disturbed. An event of a lane is identified by (lane, seq), so its event_id is derived from them, not stored.
+The JSON is the original contract's; lane, seq, the total's name and trace context travel in headers so that a plain
+consumer is not disturbed. An event of a lane is identified by (lane, seq), so its event_id is derived from them, not
+stored.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from sumflow.sums.numbers import is_int64
 
 LANE_HEADER: Final = "lane"
 SEQ_HEADER: Final = "seq"
+TOTAL_HEADER: Final = "total"
+"""The name of the total that the event counts in; without it, the contract's one total."""
 TRACEPARENT_HEADER: Final = "traceparent"
 PROBE_HEADER: Final = "sumflow-probe"
 """Marks a record that checks the broker; consumers count it and fold nothing."""

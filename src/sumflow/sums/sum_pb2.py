@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16sumflow/sums/sum.proto\x12\x03sum\"=\n\x11SumNumbersRequest\x12\t\n\x01x\x18\x01 \x01(\x03\x12\t\n\x01y\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"3\n\x12SumNumbersResponse\x12\x0b\n\x03sum\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\t\";\n\x0fSumBatchRequest\x12\t\n\x01x\x18\x01 \x03(\x03\x12\t\n\x01y\x18\x02 \x03(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"l\n\x10SumBatchResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12 \n\x08rejected\x18\x02 \x03(\x0b\x32\x0e.sum.Rejection\x12\x10\n\x08position\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"*\n\tRejection\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t2\x91\x01\n\x11SumNumbersService\x12=\n\nSumNumbers\x12\x16.sum.SumNumbersRequest\x1a\x17.sum.SumNumbersResponse\x12=\n\nSumBatches\x12\x14.sum.SumBatchRequest\x1a\x15.sum.SumBatchResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16sumflow/sums/sum.proto\x12\x03sum\"L\n\x11SumNumbersRequest\x12\t\n\x01x\x18\x01 \x01(\x03\x12\t\n\x01y\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\r\n\x05total\x18\x04 \x01(\t\"3\n\x12SumNumbersResponse\x12\x0b\n\x03sum\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\t\"Z\n\x0fSumBatchRequest\x12\t\n\x01x\x18\x01 \x03(\x03\x12\t\n\x01y\x18\x02 \x03(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\r\n\x05total\x18\x04 \x01(\t\x12\x0e\n\x06totals\x18\x05 \x03(\t\"l\n\x10SumBatchResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12 \n\x08rejected\x18\x02 \x03(\x0b\x32\x0e.sum.Rejection\x12\x10\n\x08position\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"*\n\tRejection\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t2\x91\x01\n\x11SumNumbersService\x12=\n\nSumNumbers\x12\x16.sum.SumNumbersRequest\x1a\x17.sum.SumNumbersResponse\x12=\n\nSumBatches\x12\x14.sum.SumBatchRequest\x1a\x15.sum.SumBatchResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,15 +32,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sumflow.sums.sum_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUMNUMBERSREQUEST']._serialized_start=31
-  _globals['_SUMNUMBERSREQUEST']._serialized_end=92
-  _globals['_SUMNUMBERSRESPONSE']._serialized_start=94
-  _globals['_SUMNUMBERSRESPONSE']._serialized_end=145
-  _globals['_SUMBATCHREQUEST']._serialized_start=147
-  _globals['_SUMBATCHREQUEST']._serialized_end=206
-  _globals['_SUMBATCHRESPONSE']._serialized_start=208
-  _globals['_SUMBATCHRESPONSE']._serialized_end=316
-  _globals['_REJECTION']._serialized_start=318
-  _globals['_REJECTION']._serialized_end=360
-  _globals['_SUMNUMBERSSERVICE']._serialized_start=363
-  _globals['_SUMNUMBERSSERVICE']._serialized_end=508
+  _globals['_SUMNUMBERSREQUEST']._serialized_end=107
+  _globals['_SUMNUMBERSRESPONSE']._serialized_start=109
+  _globals['_SUMNUMBERSRESPONSE']._serialized_end=160
+  _globals['_SUMBATCHREQUEST']._serialized_start=162
+  _globals['_SUMBATCHREQUEST']._serialized_end=252
+  _globals['_SUMBATCHRESPONSE']._serialized_start=254
+  _globals['_SUMBATCHRESPONSE']._serialized_end=362
+  _globals['_REJECTION']._serialized_start=364
+  _globals['_REJECTION']._serialized_end=406
+  _globals['_SUMNUMBERSSERVICE']._serialized_start=409
+  _globals['_SUMNUMBERSSERVICE']._serialized_end=554
 # @@protoc_insertion_point(module_scope)

@@ -7,14 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SumNumbersRequest(_message.Message):
-    __slots__ = ("x", "y", "request_id")
+    __slots__ = ("x", "y", "request_id", "total")
     X_FIELD_NUMBER: _ClassVar[int]
     Y_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     x: int
     y: int
     request_id: str
-    def __init__(self, x: _Optional[int] = ..., y: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+    total: str
+    def __init__(self, x: _Optional[int] = ..., y: _Optional[int] = ..., request_id: _Optional[str] = ..., total: _Optional[str] = ...) -> None: ...
 
 class SumNumbersResponse(_message.Message):
     __slots__ = ("sum", "position")
@@ -25,14 +27,18 @@ class SumNumbersResponse(_message.Message):
     def __init__(self, sum: _Optional[int] = ..., position: _Optional[str] = ...) -> None: ...
 
 class SumBatchRequest(_message.Message):
-    __slots__ = ("x", "y", "request_id")
+    __slots__ = ("x", "y", "request_id", "total", "totals")
     X_FIELD_NUMBER: _ClassVar[int]
     Y_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
     x: _containers.RepeatedScalarFieldContainer[int]
     y: _containers.RepeatedScalarFieldContainer[int]
     request_id: str
-    def __init__(self, x: _Optional[_Iterable[int]] = ..., y: _Optional[_Iterable[int]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    total: str
+    totals: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, x: _Optional[_Iterable[int]] = ..., y: _Optional[_Iterable[int]] = ..., request_id: _Optional[str] = ..., total: _Optional[str] = ..., totals: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SumBatchResponse(_message.Message):
     __slots__ = ("accepted", "rejected", "position", "request_id")

@@ -8,13 +8,14 @@ where the ledger settles it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from uuid import UUID
 
 from sumflow.sums.event import Event
-from sumflow.totalizer.records import LaneEvent
+from sumflow.sums.totals import Tallies, tally
+from sumflow.totalizer.records import ForeignEvent, LaneEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class LaneFold:
     duplicates: int
     ahead: tuple[LaneEvent, ...]
     """What must be parked."""
+    named: Tallies = field(default_factory=dict)
+    """What of `count` and `sum` is in named totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,20 @@ def fold_lane(mark: int, events: Iterable[LaneEvent]) -> LaneFold:
     """Fold a lane's events of one batch, in the order in which they were read, onto its mark."""
     start, total, duplicates = mark, 0, 0
     ahead: dict[int, LaneEvent] = {}
+    named: Tallies = {}
     for read in events:
         if read.seq == mark + 1:
-            mark, total = read.seq, total + read.event.payload.result
-            while (waiting := ahead.pop(mark + 1, None)) is not None:
-                mark, total = waiting.seq, total + waiting.event.payload.result
+            counted: LaneEvent | None = read
+            while counted is not None:
+                mark, total = counted.seq, total + counted.event.payload.result
+                if counted.total:
+                    tally(named, counted.total, 1, counted.event.payload.result)
+                counted = ahead.pop(mark + 1, None)
         elif read.seq <= mark or read.seq in ahead:
             duplicates += 1
         else:
             ahead[read.seq] = read
-    return LaneFold(mark, total, mark - start, duplicates, tuple(ahead.values()))
+    return LaneFold(mark, total, mark - start, duplicates, tuple(ahead.values()), named)
 
 
 def fold(marks: Mapping[UUID, int], lanes: Mapping[UUID, Iterable[LaneEvent]]) -> dict[UUID, LaneFold]:
@@ -60,11 +67,11 @@ def fold(marks: Mapping[UUID, int], lanes: Mapping[UUID, Iterable[LaneEvent]]) -
     return {lane: fold_lane(marks[lane], events) for lane, events in lanes.items()}
 
 
-def distinct(foreign: Iterable[Event]) -> dict[UUID, Event]:
+def distinct(foreign: Iterable[ForeignEvent]) -> dict[UUID, ForeignEvent]:
     """Return the first event of each id, in the order of the ids, so that transactions lock them in one order."""
-    first: dict[UUID, Event] = {}
-    for event in foreign:
-        first.setdefault(event.event_id, event)
+    first: dict[UUID, ForeignEvent] = {}
+    for read in foreign:
+        first.setdefault(read.event.event_id, read)
     return dict(sorted(first.items()))
 
 

@@ -17,9 +17,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from sumflow.database import queries
-from sumflow.sums.event import Event
+from sumflow.sums.totals import Tallies, tally
 from sumflow.totalizer.fold import Acknowledged, LaneFold, acknowledged, distinct, fold
-from sumflow.totalizer.records import Batch, LaneEvent, Poison
+from sumflow.totalizer.records import Batch, ForeignEvent, LaneEvent, Poison
 
 _sql: Final = queries("sumflow.totalizer")
 
@@ -46,6 +46,8 @@ class Outcome:
 
     counted: int = 0
     sum: int = 0
+    named: Tallies = field(default_factory=dict)
+    """What of these two is in named totals."""
     duplicates: int = 0
     parked: int = 0
     unparked: int = 0
@@ -70,6 +72,7 @@ def record_batch(connection: Connection[TupleRow], batch: Batch, reading: Readin
     _count_lanes(connection, batch.lanes, reading.topic, outcome)
     _count_foreign(connection, batch.foreign, outcome)
     _bury(connection, batch.poison, reading)
+    _count_named(connection, _sql.count_named, outcome.named)
     _finish(connection, batch, reading, outcome)
     return outcome
 
@@ -93,6 +96,7 @@ def _count_lanes(
     for lane, folded in folds.items():
         read = lanes[lane]
         outcome.duplicates += folded.duplicates
+        _include(outcome.named, folded.named)
         if folded.count == len(read):
             outcome.acknowledged.extend(acknowledged(event.event for event in read))
         else:
@@ -151,6 +155,7 @@ def _park(
         "created_ats": [e.event.created_at for _, e in ahead],
         "partitions": [e.partition for _, e in ahead],
         "offsets": [e.offset for _, e in ahead],
+        "totals": [e.total for _, e in ahead],
     }
     kept: dict[UUID, int] = dict(connection.execute(_sql.park, columns).fetchall())
     for lane, count in kept.items():
@@ -167,12 +172,14 @@ def _unpark(
         return
     asked = {"lanes": moved, "marks": [changes[lane].mark for lane in moved]}
     oldest: datetime | None
-    for lane, last, count, total, gone, oldest in connection.execute(_sql.unpark, asked):
+    for lane, last, name, count, total, gone, oldest in connection.execute(_sql.unpark, asked):
         change = changes[lane]
         change.mark, change.count, change.sum = last, change.count + count, change.sum + int(total)
         change.parked -= gone
         outcome.unparked += gone
         outcome.settled += count
+        if name and count:
+            tally(outcome.named, name, count, int(total))
         if oldest:
             outcome.acknowledged.append(Acknowledged(oldest, count))
 
@@ -193,20 +200,41 @@ def _advance(connection: Connection[TupleRow], changes: Mapping[UUID, _Change], 
     outcome.sum += sum(change.sum for change in moved.values())
 
 
-def _count_foreign(connection: Connection[TupleRow], foreign: list[Event], outcome: Outcome) -> None:
+def _count_foreign(connection: Connection[TupleRow], foreign: list[ForeignEvent], outcome: Outcome) -> None:
     if not foreign:
         return
     events = distinct(foreign)
     day = connection.execute(_sql.hold_day).fetchall()[0][0]
     new = connection.execute(_sql.remember_events, {"day": day, "event_ids": list(events)}).fetchall()
     counted = [events[event_id] for (event_id,) in new]
-    brought = sum(event.payload.result for event in counted)
+    brought = sum(read.event.payload.result for read in counted)
+    named: Tallies = {}
+    for read in counted:
+        if read.total:
+            tally(named, read.total, 1, read.event.payload.result)
+    _count_named(connection, _sql.count_named_foreign, named)
+    _include(outcome.named, named)
     if counted:
         connection.execute(_sql.count_foreign, {"count": len(counted), "sum": Decimal(brought)})
     outcome.counted += len(counted)
     outcome.sum += brought
     outcome.duplicates += len(foreign) - len(counted)
-    outcome.acknowledged.extend(acknowledged(counted))
+    outcome.acknowledged.extend(acknowledged(read.event for read in counted))
+
+
+def _include(named: Tallies, more: Tallies) -> None:
+    for name, brought in more.items():
+        tally(named, name, brought.count, brought.sum)
+
+
+def _count_named(connection: Connection[TupleRow], query: str, named: Tallies) -> None:
+    if named:
+        columns = {
+            "names": list(named),
+            "counts": [brought.count for brought in named.values()],
+            "sums": [Decimal(brought.sum) for brought in named.values()],
+        }
+        connection.execute(query, columns)
 
 
 def _bury(connection: Connection[TupleRow], poison: list[Poison], reading: Reading) -> None:
@@ -236,8 +264,8 @@ def _finish(connection: Connection[TupleRow], batch: Batch, reading: Reading, ou
         "next_offsets": [batch.next_offsets[partition] for partition in partitions],
         "end_offsets": [reading.end_offsets.get(partition, 0) for partition in partitions],
         "dead_letters": [sum(p.partition == partition for p in batch.poison) for partition in partitions],
-        "count": outcome.counted,
-        "sum": Decimal(outcome.sum),
+        "count": outcome.counted - sum(brought.count for brought in outcome.named.values()),
+        "sum": Decimal(outcome.sum - sum(brought.sum for brought in outcome.named.values())),
     }
     connection.execute(_sql.finish, columns)
     connection.execute(_sql.announce)

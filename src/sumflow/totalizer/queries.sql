@@ -1,5 +1,6 @@
 -- Every statement of the totalizer. One transaction takes its locks in this order, so that totalizers never
--- deadlock: offsets, lane_marks, processed_day, processed_events, foreign_totals, totals; rows of a table in the order of their keys.
+-- deadlock: offsets, lane_marks, processed_day, processed_events, named_foreign_totals, foreign_totals, totals with a name, the
+-- one without; rows of a table in the order of their keys.
 
 -- name: register_offset
 -- Make a partition known at its beginning; one that is known keeps what it has.
@@ -35,19 +36,20 @@ ORDER BY lane ON CONFLICT DO NOTHING;
 -- name: park
 -- Keep events that are ahead of their lane; one that is kept already is a duplicate.
 WITH kept AS (
-    INSERT INTO parked (lane, seq, x, y, result, created_at, topic, partition, "offset")
-    SELECT lane, seq, x, y, result, created_at, %(topic)s, partition, "offset"
+    INSERT INTO parked (lane, seq, x, y, result, created_at, topic, partition, "offset", total)
+    SELECT lane, seq, x, y, result, created_at, %(topic)s, partition, "offset", nullif(total, '')
     FROM unnest(
         %(lanes)s::uuid[], %(seqs)s::bigint[], %(xs)s::bigint[], %(ys)s::bigint[], %(results)s::bigint[],
-        %(created_ats)s::timestamptz[], %(partitions)s::int[], %(offsets)s::bigint[]
-    ) AS d (lane, seq, x, y, result, created_at, partition, "offset")
+        %(created_ats)s::timestamptz[], %(partitions)s::int[], %(offsets)s::bigint[], %(totals)s::text[]
+    ) AS d (lane, seq, x, y, result, created_at, partition, "offset", total)
     ORDER BY lane, seq ON CONFLICT DO NOTHING RETURNING lane
 )
 SELECT lane, count(*) FROM kept GROUP BY lane;
 
 -- name: unpark
 -- Take out what the lanes' marks have reached: the run that continues each mark, and what the marks have passed.
--- The run's end is the first seq without a successor; lead() under LIMIT 1 reads no further than that.
+-- The run's end is the first seq without a successor; lead() under LIMIT 1 reads no further than that. One row for each lane
+-- and name of a total.
 WITH reached AS (
     SELECT d.lane, d.mark, coalesce(
         CASE WHEN EXISTS (SELECT FROM parked p WHERE p.lane = d.lane AND p.seq = d.mark + 1) THEN (
@@ -62,11 +64,11 @@ WITH reached AS (
     FROM unnest(%(lanes)s::uuid[], %(marks)s::bigint[]) AS d (lane, mark)
 ), gone AS (
     DELETE FROM parked p USING reached r WHERE p.lane = r.lane AND p.seq <= r.last
-    RETURNING p.lane, p.seq, p.result, p.created_at, r.mark, r.last
+    RETURNING p.lane, p.seq, p.result, p.created_at, p.total, r.mark, r.last
 )
-SELECT lane, last, count(*) FILTER (WHERE seq > mark), coalesce(sum(result) FILTER (WHERE seq > mark), 0), count(*),
+SELECT lane, last, total, count(*) FILTER (WHERE seq > mark), coalesce(sum(result) FILTER (WHERE seq > mark), 0), count(*),
        min(created_at) FILTER (WHERE seq > mark)
-FROM gone GROUP BY lane, last;
+FROM gone GROUP BY lane, last, total;
 
 -- name: advance_lanes
 -- Move the lanes' marks, counts and sums.
@@ -92,6 +94,18 @@ ORDER BY d.event_id ON CONFLICT DO NOTHING RETURNING event_id;
 -- name: count_foreign
 -- Keep apart what events without a lane bring to the total, so that an audit can explain the total to the last unit.
 UPDATE foreign_totals SET count = count + %(count)s, sum = sum + %(sum)s;
+
+-- name: count_named_foreign
+-- The same for named totals.
+INSERT INTO named_foreign_totals AS t (name, count, sum)
+SELECT name, count, sum FROM unnest(%(names)s::text[], %(counts)s::bigint[], %(sums)s::numeric[]) AS d (name, count, sum)
+ORDER BY name COLLATE "C" ON CONFLICT (name) DO UPDATE SET count = t.count + excluded.count, sum = t.sum + excluded.sum;
+
+-- name: count_named
+-- Move the named totals; those that are new begin.
+INSERT INTO totals AS t (name, count, sum)
+SELECT name, count, sum FROM unnest(%(names)s::text[], %(counts)s::bigint[], %(sums)s::numeric[]) AS d (name, count, sum)
+ORDER BY name COLLATE "C" ON CONFLICT (name) DO UPDATE SET count = t.count + excluded.count, sum = t.sum + excluded.sum;
 
 -- name: lock_day
 -- Hold the day of processed_events exclusively and tell whether it is over.
@@ -154,11 +168,11 @@ SELECT coalesce(extract(epoch FROM now() - min(parked_at)), 0)::float8,
 FROM parked;
 
 -- name: unexplained
--- Whether the total is something else than its lanes and the events without a lane make; one statement, one snapshot.
+-- Whether the totals are something else than lanes and the events without a lane make; one statement, one snapshot.
 SELECT (t.count, t.sum) <> (f.count + l.count, f.sum + l.sum)
-FROM totals t, foreign_totals f,
-    (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM lane_marks) AS l
-WHERE t.name = '';
+FROM foreign_totals f,
+    (SELECT sum(count) AS count, sum(sum) AS sum FROM totals) AS t,
+    (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM lane_marks) AS l;
 
 -- name: dead_letters_to_copy
 -- The oldest dead letters that the dead-letter topic does not have yet; a row is copied by one replica at a time.

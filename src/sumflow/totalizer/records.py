@@ -18,11 +18,13 @@ from sumflow.sums.event import (
     LANE_HEADER,
     PROBE_HEADER,
     SEQ_HEADER,
+    TOTAL_HEADER,
     Event,
     InvalidEventError,
     LaneEncoder,
     decode,
 )
+from sumflow.sums.totals import flaw_of
 
 VALUE_LIMIT_BYTES: Final = 1 << 20
 """What is kept of a poison record's value; brokers accept about as much by default."""
@@ -64,6 +66,14 @@ class LaneEvent(msgspec.Struct, frozen=True, gc=False):
     event: Event
     partition: int
     offset: int
+    total: str = ""
+
+
+class ForeignEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event without a lane, and the name of its total."""
+
+    event: Event
+    total: str = ""
 
 
 class Poison(msgspec.Struct, frozen=True):
@@ -86,7 +96,7 @@ class Batch:
     """A polled batch, sorted; events of a lane are in the order in which they were read."""
 
     lanes: dict[UUID, list[LaneEvent]] = field(default_factory=dict)
-    foreign: list[Event] = field(default_factory=list)
+    foreign: list[ForeignEvent] = field(default_factory=list)
     poison: list[Poison] = field(default_factory=list)
     probes: int = 0
     next_offsets: dict[int, int] = field(default_factory=dict)
@@ -126,10 +136,10 @@ def _take(batch: Batch, record: Record, headers: Mapping[str, bytes | None]) -> 
             raise InvalidEventError(f"the event is not {identity.text}:{seq}, as its headers say")
         if not 1 < event.created_at.year < LAST_YEAR:
             raise InvalidEventError(f"created_at cannot be stored and read back: {event.created_at.isoformat()}")
-        taken = LaneEvent(seq, event, record.partition(), record.offset())
+        taken = LaneEvent(seq, event, record.partition(), record.offset(), read_total(headers))
         batch.lanes.setdefault(identity.lane, []).append(taken)
     else:
-        batch.foreign.append(decode(record.value()))
+        batch.foreign.append(ForeignEvent(decode(record.value()), read_total(headers)))
 
 
 @lru_cache(maxsize=4096)
@@ -152,6 +162,20 @@ def read_seq(header: bytes | None) -> int:
         if 0 < seq < SEQ_END:
             return seq
     raise InvalidEventError(f"the seq header is not a number from 1 below 2^62: {(header or b'')[:64]!r}")
+
+
+def read_total(headers: Mapping[str, bytes | None]) -> str:
+    """Read the name of the total, empty for the contract's; raise InvalidEventError if it cannot name one."""
+    header = headers.get(TOTAL_HEADER)
+    if not header:
+        return ""
+    try:
+        name = header.decode()
+    except UnicodeDecodeError:
+        raise InvalidEventError(f"the total header is not UTF-8: {header[:64]!r}") from None
+    if flaw := flaw_of(name):
+        raise InvalidEventError(f"the total header: {flaw}")
+    return name
 
 
 def poison(record: Record, headers: Mapping[str, bytes | None], reason: str) -> Poison:
