@@ -71,6 +71,16 @@ async def test_a_burst_of_calls_is_served(channel: grpc.aio.Channel, settings: A
     assert rows(settings, "SELECT count FROM lanes") == [(5_000,)]
 
 
+async def test_the_name_of_a_total_is_stored_with_the_event(channel: grpc.aio.Channel, settings: AdderSettings) -> None:
+    """Of one addition, of a batch, of each in a batch; a bad name is INVALID_ARGUMENT and says why."""
+    stub = stub_of(channel)
+    await stub.SumNumbers(SumNumbersRequest(x=1, y=1, total="rent"))
+    await ask(channel, [SumBatchRequest(x=[1], y=[1], total="food"), SumBatchRequest(x=[1], y=[2], totals=["fuel"])])
+    assert rows(settings, "SELECT total FROM events ORDER BY seq") == [("rent",), ("food",), ("fuel",)]
+    code, details = await status(stub.SumNumbers(SumNumbersRequest(x=1, y=1, total="a\nb")))
+    assert (code, "control characters" in details) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+
+
 async def test_the_trace_context_is_stored_with_the_event(channel: grpc.aio.Channel, settings: AdderSettings) -> None:
     """traceparent of the call's metadata waits in the outbox; a malformed one is dropped, not the number."""
     stub = stub_of(channel)

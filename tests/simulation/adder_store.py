@@ -59,6 +59,8 @@ class AdderStore:
         self.lanes: dict[int, LaneRow] = {}
         self.events: Table = {}
         self.requests: Table = {}
+        self.lane_totals: Table = {}
+        """By lane number and name: count and sum."""
         self.advisory: dict[tuple[int, int], Session] = {}
         self.row_locks: dict[Any, Session] = {}
         self.sessions: list[Session] = []
@@ -164,10 +166,11 @@ class AdderStore:
             if self.row_locks.get(request_id, session) is not session:
                 raise Blocked
         kept = 0
-        for request_id, seq, digest, x, y in zip(p["ids"], p["seqs"], p["digests"], p["xs"], p["ys"], strict=True):
+        columns = (p["seqs"], p["digests"], p["xs"], p["ys"], p["totals"])
+        for request_id, *known in zip(p["ids"], *columns, strict=True):
             if request_id not in self.requests:
                 self._lock_row(session, request_id)
-                session.writes.append((self.requests, request_id, (p["lane"], seq, digest, x, y)))
+                session.writes.append((self.requests, request_id, (p["lane"], *known)))
                 kept += 1
         return [], kept
 
@@ -185,9 +188,12 @@ class AdderStore:
             return [], 0
         moved = row._replace(last_seq=row.last_seq + count, counted=row.counted + count, sum=row.sum + int(p["sum"]))
         session.writes.append((self.lanes, number, moved))
-        created_at = p["created_at"]
-        for ordinal, (x, y) in enumerate(zip(_ints(p["xs"]), _ints(p["ys"]), strict=True), before + 1):
-            session.writes.append((self.events, (number, ordinal), (ordinal, x, y, created_at, None)))
+        created_at, totals = p["created_at"], p["totals"] or [""] * count
+        for ordinal, (x, y, name) in enumerate(zip(_ints(p["xs"]), _ints(p["ys"]), totals, strict=True), before + 1):
+            session.writes.append((self.events, (number, ordinal), (ordinal, x, y, created_at, None, name or None)))
+        for name, brought, value in zip(p["names"], p["counts"], p["sums"], strict=True):
+            had = self.lane_totals.get((number, name), (0, 0))
+            session.writes.append((self.lane_totals, (number, name), (had[0] + brought, had[1] + int(value))))
         return [("",)], 1
 
     def close_lane(self, session: Session, p: Parameters) -> Result:

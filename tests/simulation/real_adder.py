@@ -16,6 +16,7 @@ from tests.simulation.storage import Blocked
 
 WRITERS: Final = (0, 1)
 RELAYS: Final = (2, 3)
+TOTALS: Final = ("", "a", 'b"{}, \\')
 _ENDS: Final = "SELECT pg_terminate_backend(%s, 5000)"
 
 
@@ -50,7 +51,10 @@ class BothAdders:
         return Pair(self.store.connect(), psycopg.connect(self.url, autocommit=True, options="-c lock_timeout=2000"))
 
     def close(self) -> None:
-        """End all sessions."""
+        """Compare what statements do not show, and end all sessions."""
+        with psycopg.connect(self.url, autocommit=True) as other:
+            rows = other.execute("SELECT lane, total, count, sum FROM lane_totals ORDER BY 1, 2").fetchall()
+        assert rows == [(*key, *row) for key, row in sorted(self.store.lane_totals.items())]
         for pair in self.pairs:
             pair.real.close()
 
@@ -126,6 +130,7 @@ class BothAdders:
             "digests": [b"d"] * len(ids),
             "xs": numbers,
             "ys": numbers,
+            "totals": [self.random.choice(TOTALS) for _ in ids],
         }
 
     def _group(self) -> dict[str, Any]:
@@ -136,7 +141,10 @@ class BothAdders:
         array = "{" + ",".join(map(str, xs)) + "}"
         created_at = datetime(2026, 1, 2, tzinfo=UTC)
         group = {"number": number, "last_seq": last_seq, "count": len(xs), "sum": 2 * sum(xs), "created_at": created_at}
-        return group | {"xs": array, "ys": array, "traceparents": "{}"}
+        group |= {"xs": array, "ys": array, "traceparents": "{}"}
+        names = sorted({self.random.choice(TOTALS) for _ in range(2)} - {""})
+        totals = [self.random.choice(["", *names]) for _ in xs] if names else []
+        return group | {"totals": totals, "names": names, "counts": [1] * len(names), "sums": [2] * len(names)}
 
     def _both(self, pair: Pair, statement: str, parameters: dict[str, Any]) -> None:
         try:

@@ -18,6 +18,7 @@ from tests.simulation.totalizer_store import Connection, TotalizerStore
 
 TOPIC_ID: Final = UUID(int=5)
 PARTITIONS: Final = 2
+TOTALS: Final = ("", "a", "Z", "\u00e9 {}")
 _LANES: Final = [UUID(int=n) for n in (11, 12, 13)]
 
 
@@ -78,7 +79,9 @@ class BothTotalizers:
             created_at = datetime(2026, 1, 2, tzinfo=UTC)
             event = Event(UUID(int=seq), "sum", str(lane), "sum.calculated", payload, created_at)
             offset = batch.next_offsets.get(partition, self.offsets[partition])
-            batch.lanes.setdefault(lane, []).append(LaneEvent(seq, event, partition, offset))
+            batch.lanes.setdefault(lane, []).append(
+                LaneEvent(seq, event, partition, offset, self.random.choice(TOTALS))
+            )
             batch.next_offsets[partition] = offset + 1
         return batch
 
@@ -107,10 +110,12 @@ class BothTotalizers:
         assert ask("SELECT lane, mark, count, sum, parked FROM lane_marks ORDER BY 1") == [
             (lane, *row) for lane, row in sorted(store.marks.items())
         ]
-        assert ask("SELECT lane, seq, result FROM parked ORDER BY 1, 2") == [
-            (*place, result) for place, result in sorted(store.parked.items())
+        assert ask("SELECT lane, seq, result, total FROM parked ORDER BY 1, 2") == [
+            (*place, *row) for place, row in sorted(store.parked.items())
         ]
-        assert ask("SELECT count, sum FROM totals WHERE name = ''") == [store.totals[""]]
+        assert ask("SELECT name, count, sum FROM totals ORDER BY 1") == [
+            (name, *row) for name, row in sorted(store.totals.items())
+        ]
 
     def _ask(self, query: LiteralString) -> list[Any]:
         return self.real.execute(query).fetchall()

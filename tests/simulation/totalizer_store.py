@@ -7,6 +7,7 @@ after the other shows everything that they can do to each other. `test_stores` h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -35,6 +36,10 @@ class OffsetRow(NamedTuple):
     topic_id: UUID
 
 
+Waiting = tuple[int, str | None]
+"""A row of `parked`: its result and the name of its total."""
+
+
 class Result:
     """A cursor's rows."""
 
@@ -59,7 +64,7 @@ class TotalizerStore:
     def __init__(self, on_commit: Callable[[list[Write]], None]) -> None:
         self.offsets: dict[int, OffsetRow] = {}
         self.marks: dict[UUID, MarkRow] = {}
-        self.parked: dict[tuple[UUID, int], int] = {}
+        self.parked: dict[tuple[UUID, int], Waiting] = {}
         self.totals: dict[str, tuple[int, int]] = {"": (0, 0)}
         self.journal = Journal()
         self._on_commit = on_commit
@@ -136,9 +141,9 @@ class Connection:
     def park(self, p: Parameters) -> Rows:
         """Keep events that are ahead; one that is kept already is a duplicate."""
         kept: dict[UUID, int] = {}
-        for lane, seq, result in zip(p["lanes"], p["seqs"], p["results"], strict=True):
+        for lane, seq, result, name in zip(p["lanes"], p["seqs"], p["results"], p["totals"], strict=True):
             if self._get(self._store.parked, (lane, seq)) is None:
-                self._set(self._store.parked, (lane, seq), result)
+                self._set(self._store.parked, (lane, seq), (result, name or None))
                 kept[lane] = kept.get(lane, 0) + 1
         return list(kept.items())
 
@@ -146,21 +151,22 @@ class Connection:
         """Take out what the marks have reached or passed."""
         rows: Rows = []
         for lane, mark in zip(p["lanes"], p["marks"], strict=True):
-            waiting = {seq: result for seq, result in self._parked_of(lane).items() if result is not None}
+            waiting = {seq: row for seq, row in self._parked_of(lane).items() if row is not None}
             last = mark
             while last + 1 in waiting:
                 last += 1
             gone = [seq for seq in waiting if seq <= last]
             for seq in gone:
                 self._set(self._store.parked, (lane, seq), None)
-            counted = [waiting[seq] for seq in gone if seq > mark]
-            if gone:
-                rows.append((lane, last, len(counted), sum(counted), len(gone), None))
+            for name in {waiting[seq][1] for seq in gone}:
+                named = [seq for seq in gone if waiting[seq][1] == name]
+                counted = [waiting[seq][0] for seq in named if seq > mark]
+                rows.append((lane, last, name, len(counted), sum(counted), len(named), None))
         return rows
 
-    def _parked_of(self, lane: UUID) -> dict[int, int | None]:
+    def _parked_of(self, lane: UUID) -> dict[int, Waiting | None]:
         parked = {**self._store.parked, **self._writes.get(id(self._store.parked), {})}
-        return {seq: result for (of, seq), result in parked.items() if of == lane}
+        return {seq: row for (of, seq), row in parked.items() if of == lane}
 
     def advance_lanes(self, p: Parameters) -> Rows:
         """Move marks, counts and sums."""
@@ -177,8 +183,17 @@ class Connection:
             row = self._get(self._store.offsets, partition)
             if row:
                 self._set(self._store.offsets, partition, OffsetRow(next_offset, row.topic_id))
-        count, total = self._get(self._store.totals, "")
-        self._set(self._store.totals, "", (count + p["count"], total + int(p["sum"])))
+        return self._move("", p["count"], p["sum"])
+
+    def count_named(self, p: Parameters) -> Rows:
+        """Move the named totals."""
+        for name, count, added in zip(p["names"], p["counts"], p["sums"], strict=True):
+            self._move(name, count, added)
+        return []
+
+    def _move(self, name: str, count: int, added: Decimal) -> Rows:
+        had = self._get(self._store.totals, name) or (0, 0)
+        self._set(self._store.totals, name, (had[0] + count, had[1] + int(added)))
         return []
 
     def nothing(self, _: Parameters) -> Rows:
@@ -200,6 +215,7 @@ _HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
     SQL.unpark: Connection.unpark,
     SQL.advance_lanes: Connection.advance_lanes,
     SQL.finish: Connection.finish,
+    SQL.count_named: Connection.count_named,
     SQL.announce: Connection.nothing,
     SQL.store_end_offsets: Connection.nothing,
     SQL.oldest_parked: Connection.nothing,

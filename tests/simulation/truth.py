@@ -12,7 +12,10 @@ from tests.simulation.storage import Violation, Write
 from tests.simulation.totalizer_store import TotalizerStore
 
 Place = tuple[UUID, int]
-Numbers = tuple[int, int]
+Addition = tuple[int, int, str]
+"""x, y, and the name of the total."""
+Named = dict[str, tuple[int, int]]
+"""By name: count and sum."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +28,7 @@ class Operation:
     xs: tuple[int, ...]
     ys: tuple[int, ...]
     request_id: str
+    totals: tuple[str, ...] = ()
     is_waiting: bool = False
     is_unknown: bool = False
     """Sent, and nobody said what became of it; it is sent again only if it has a request id."""
@@ -46,12 +50,14 @@ class Truth:
         self.totalizer = TotalizerStore(self._totalizer_committed)
         self.operations: dict[int, Operation] = {}
         """By the x of the first addition."""
-        self.stored: dict[Place, Numbers] = {}
+        self.stored: dict[Place, Addition] = {}
         """Every addition that was ever committed in the adder's database."""
         self.lost: set[Place] = set()
         """What a fail-over to a stale replica took away."""
         self._sums: dict[UUID, list[int]] = {}
         """Of each lane, the sum up to each seq."""
+        self._named: dict[UUID, list[Named]] = {}
+        """Of each lane, what is under each name up to each seq."""
         self.in_kafka: dict[UUID, set[int]] = {}
         self._published: dict[UUID, int] = {}
         """Of each lane, up to where Kafka has it without a gap."""
@@ -60,29 +66,36 @@ class Truth:
         store = self.adder
         for table, key, value in writes:
             if table is store.events:
-                self._stored(store.lanes[key[0]].lane, key[1], (value[1], value[2]))
-        for table, _, value in writes:
+                self._stored(store.lanes[key[0]].lane, key[1], (value[1], value[2], value[5] or ""))
+        for table, key, value in writes:
             if table is store.lanes:
-                self._check_lane(value)
+                self._check_lane(key, value)
 
-    def _stored(self, lane: UUID, seq: int, numbers: Numbers) -> None:
-        place = (lane, seq)
-        if self.stored.setdefault(place, numbers) != numbers or place in self.lost:
+    def _stored(self, lane: UUID, seq: int, addition: Addition) -> None:
+        place, (x, y, name) = (lane, seq), addition
+        if self.stored.setdefault(place, addition) != addition or place in self.lost:
             raise Violation(f"{lane}:{seq} was given out twice")
         sums = self._sums.setdefault(lane, [0])
         if seq != len(sums):
             raise Violation(f"{lane}:{seq} was stored when {len(sums)} was next")
-        sums.append(sums[-1] + sum(numbers))
-        if operation := self.operations.get(numbers[0]):
+        sums.append(sums[-1] + x + y)
+        named = self._named.setdefault(lane, [{}])
+        before = named[-1]
+        count, value = before.get(name, (0, 0))
+        named.append(before | {name: (count + 1, value + x + y)} if name else before)
+        if operation := self.operations.get(x):
             if not all(earlier in self.lost for earlier in operation.places):
-                raise Violation(f"operation {numbers[0]} was stored twice: {operation.places} and {place}")
+                raise Violation(f"operation {x} was stored twice: {operation.places} and {place}")
             operation.places.append(place)
 
-    def _check_lane(self, row: LaneRow) -> None:
+    def _check_lane(self, number: int, row: LaneRow) -> None:
         if row.published_seq > self._published.get(row.lane, 0):
             raise Violation(f"{row.lane} is recorded as published up to {row.published_seq}, Kafka does not have all")
         if row.counted != row.last_seq or row.sum != self._sums.get(row.lane, [0])[row.last_seq]:
             raise Violation(f"{row.lane}: seq {row.last_seq}, count {row.counted} and sum {row.sum} do not agree")
+        kept = {name: tally for (lane, name), tally in self.adder.lane_totals.items() if lane == number}
+        if row.last_seq and kept != self._named[row.lane][row.last_seq]:
+            raise Violation(f"{row.lane}: {kept} are not its named sums up to seq {row.last_seq}")
 
     def fail_over(self, transactions: int) -> None:
         """Put a replica in the place of the adder's database that has not seen the last transactions."""
@@ -115,10 +128,11 @@ class Truth:
         """Check what a client is told: all of the request is stored, right there, once."""
         last = position.seq
         first = last - len(operation.xs) + 1
-        for seq, numbers in enumerate(zip(operation.xs, operation.ys, strict=True), first):
+        totals = operation.totals or [""] * len(operation.xs)
+        for seq, addition in enumerate(zip(operation.xs, operation.ys, totals, strict=True), first):
             place = (position.lane, seq)
-            if self.stored.get(place) != numbers:
-                raise Violation(f"{position} was acknowledged, but {place} is {self.stored.get(place)}, not {numbers}")
+            if self.stored.get(place) != addition:
+                raise Violation(f"{position} was acknowledged, but {place} is {self.stored.get(place)}, not {addition}")
         earlier = operation.acknowledged
         if earlier and earlier != position and (earlier.lane, earlier.seq) not in self.lost:
             raise Violation(f"a request was answered with {earlier}, its repeat with {position}")
@@ -134,9 +148,20 @@ class Truth:
         for table, key, value in writes:
             if table is store.offsets and value.topic_id == self._topic.identity:
                 self._check_nothing_skipped(key, value.next_offset)
-        rows = store.marks.values()
-        if store.totals[""] != (sum(row.counted for row in rows), sum(row.sum for row in rows)):
-            raise Violation(f"the total is {store.totals['']}, the lanes are {list(rows)}")
+        if store.totals != (expected := self._expected_totals()):
+            raise Violation(f"the totals are {store.totals}, the lanes make {expected}")
+
+    def _expected_totals(self) -> Named:
+        """Return what the counted events of all lanes make under each name; a name that nothing has is not there."""
+        rows = self.totalizer.marks
+        unnamed, value = sum(row.counted for row in rows.values()), sum(row.sum for row in rows.values())
+        named: Named = {}
+        for lane, row in rows.items():
+            for name, (count, brought) in self._named[lane][row.mark].items() if row.mark else ():
+                had = named.get(name, (0, 0))
+                named[name] = (had[0] + count, had[1] + brought)
+                unnamed, value = unnamed - count, value - brought
+        return {"": (unnamed, value)} | named
 
     def _check_nothing_skipped(self, partition: int, next_offset: int) -> None:
         store = self.totalizer

@@ -23,6 +23,8 @@ from tests.simulation.truth import Operation, Truth
 
 MAX_PENDING: Final = 6
 PROCESSES: Final = (1, 1, 2)
+TOTALS: Final = ("", "", "rent", "food")
+"""Additions name these in turn; the empty name is the contract's one total."""
 CAPACITIES: Final = (5, 50, 50, 50, 50, 50, 50, 50)
 """Of a producer's queue; what a relay sends at most fits one of 50, and not always one of 5."""
 _T = TypeVar("_T")
@@ -86,8 +88,10 @@ class World:
         """A client wants something added."""
         number, size = len(self.operations), self.between(1, 4)
         xs = tuple(1000 * number + i for i in range(1, size + 1))
-        has_id = self.random.random() < 0.6
-        operation = Operation(xs, tuple(range(size)), f"request-{number}" if has_id else "")
+        chance = self.random.random()
+        totals = tuple(TOTALS[(int(chance * 1000) + i) % len(TOTALS)] for i in range(size))
+        request_id = f"request-{number}" if chance < 0.6 else ""
+        operation = Operation(xs, tuple(range(size)), request_id, totals if any(totals) else ())
         self.truth.operations[xs[0]] = operation
         self.operations.append(operation)
 
@@ -96,7 +100,8 @@ class World:
         adder = self.pick(self.adders)
         answer: Any = Answer(lambda outcome: self._told(operation, outcome))
         try:
-            adder.writer._enqueue(Request(operation.xs, operation.ys, operation.request_id, None, answer))
+            request = Request(operation.xs, operation.ys, operation.request_id, None, answer, totals=operation.totals)
+            adder.writer._enqueue(request)
         except Refused:
             return False
         adder.answers.append(answer)

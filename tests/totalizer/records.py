@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, LaneEncoder
+from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, TOTAL_HEADER, LaneEncoder
 from sumflow.totalizer.records import Headers
 
 CREATED_AT = "2026-01-02T03:04:05.678901Z"
@@ -75,3 +75,14 @@ def foreign_value(event_id: UUID | str, x: int, y: int, **changes: Any) -> bytes
         "published_at": CREATED_AT,
     }
     return msgspec.json.encode(event | changes)
+
+
+def named(lane: Lane, seq: int, name: str, x: int = 1, place: tuple[int, int] = (0, 0)) -> FakeRecord:
+    """Return the record of an event that names a total."""
+    headers = [*lane.headers(seq), (TOTAL_HEADER, name.encode())]
+    return FakeRecord(place, lane.value(seq, x, 0), headers)
+
+
+def foreign(event_id: UUID, name: str, x: int, offset: int) -> FakeRecord:
+    """Return the record of an event without a lane that names a total."""
+    return FakeRecord((2, offset), foreign_value(event_id, x, 0), [(TOTAL_HEADER, name.encode())])

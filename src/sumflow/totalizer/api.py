@@ -16,7 +16,20 @@ from starlette.routing import Route
 
 from sumflow import __version__
 from sumflow.settings import TotalizerSettings
-from sumflow.totalizer.answers import Places, answer_json, answer_result, asked, away, refusal
+from sumflow.sums.totals import Tally
+from sumflow.totalizer.answers import (
+    Places,
+    answer_json,
+    answer_page,
+    answer_result,
+    asked,
+    asked_name,
+    asked_page,
+    away,
+    checked_name,
+    refusal,
+    total_of,
+)
 from sumflow.totalizer.page import Page
 from sumflow.totalizer.reading import DatabaseAwayError, Totals
 
@@ -52,6 +65,8 @@ class Api:
         routes = [
             Route("/", self.page),
             Route("/v1/results", self.results),
+            Route("/v1/results/{name:path}", self.results),  # a name may have slashes
+            Route("/v1/totals", self.list_totals),
             Route("/v1/healthcheck", self.healthcheck),
             Route("/v1/stream", self.stream),
         ]
@@ -66,15 +81,20 @@ class Api:
         self._reader.end_waits()
 
     async def results(self, request: Request) -> Response:
-        """Answer the total; with `position`, one that includes it, waiting at most `wait`."""
-        position, wait_s = asked(request)
+        """Answer the total, or that of a name; with `position`, one that includes it, waiting at most `wait`."""
+        name, (position, wait_s) = asked_name(request), asked(request)
         if position is None:
-            return answer_result(request, await self._reader.read())
+            return answer_result(request, await self._reader.read(name=name), name)
         with self._waiters.one():
-            snapshot = await self._reader.including(position, wait_s)
+            snapshot = await self._reader.including(position, wait_s, name)
         if snapshot is None:
             raise HTTPException(504, f"the total does not include {position} yet")
-        return answer_result(request, snapshot)
+        return answer_result(request, snapshot, name)
+
+    async def list_totals(self, request: Request) -> Response:
+        """List the named totals, page by page: those after the name `after`, at most `limit`, and the next page."""
+        after, limit = asked_page(request)
+        return answer_page(await self._reader.page(after, limit + 1), limit)
 
     async def healthcheck(self, _: Request) -> Response:
         """Answer that this process serves, and which version it is."""
@@ -82,35 +102,42 @@ class Api:
         return answer_json({"status": "available", "system_info": system_info})
 
     async def stream(self, request: Request) -> Response:
-        """Stream the total as server-sent events: the state now, then each change (WHATWG HTML, section 9.2)."""
+        """Stream the total, or the one that `total` names, as server-sent events (WHATWG HTML, section 9.2).
+
+        The state now, then each change.
+        """
+        name = checked_name(request.query_params.get("total", ""))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
         self._streams.check()
-        return StreamingResponse(self._states(), headers=headers, media_type="text/event-stream")
+        if name:  # there is one total at any time, also while the database is away
+            total_of(await self._reader.read(name=name), name)
+        return StreamingResponse(self._states(name), headers=headers, media_type="text/event-stream")
 
     async def page(self, _: Request) -> Response:
         """Serve the live page."""
         return HTMLResponse(self._page.html, headers=self._page.headers)
 
-    async def _states(self) -> AsyncIterator[str]:
+    async def _states(self, name: str) -> AsyncIterator[str]:
         told = ""
         with self._streams.one():
             while not self._closing:
                 changed = self._reader.changed
-                state = await self._state()
+                state = await self._state(name)
                 yield f"data: {state}\n\n" if state != told else ": still here\n\n"
                 told = state
                 await asyncio.sleep(STREAM_PAUSE_S)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
 
-    async def _state(self) -> str:
+    async def _state(self, name: str) -> str:
         try:
-            seen = await self._reader.read()
+            seen = await self._reader.read(name=name)
         except DatabaseAwayError as error:
             return json.dumps({"error": f"the database is away: {error}"})
-        state = {"total": seen.total, "count": seen.count, "lag": seen.lag, "parked": seen.parked}
+        total = seen.of(name) or Tally()
+        state = {"total": total.sum, "count": total.count, "lag": seen.lag, "parked": seen.parked}
         return json.dumps(state | {"dead_letters": seen.dead_letters, "problem": self._problem()})
 
     @property

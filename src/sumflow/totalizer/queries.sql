@@ -152,14 +152,21 @@ SELECT pg_notify('totals', '');
 LISTEN totals;
 
 -- name: snapshot
--- The total and what a reader may want to know with it, at one moment; marks of the lanes that are asked for.
+-- The total and what a reader may want to know with it, at one moment; marks of the lanes, and totals of the names, that are
+-- asked for.
 SELECT
     t.count, t.sum,
     (SELECT coalesce(sum(parked), 0) FROM lane_marks WHERE parked > 0),
     (SELECT coalesce(sum(dead_letters), 0) FROM offsets),
     (SELECT coalesce(sum(greatest(end_offset - next_offset, 0)), 0) FROM offsets WHERE topic = %(topic)s),
-    (SELECT coalesce(jsonb_object_agg(lane, mark), '{}') FROM lane_marks WHERE lane = ANY (%(lanes)s::uuid[]))
+    (SELECT coalesce(jsonb_object_agg(lane, mark), '{}') FROM lane_marks WHERE lane = ANY (%(lanes)s::uuid[])),
+    (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(count, sum)), '{}')
+     FROM totals WHERE name = ANY (%(names)s::text[]))
 FROM totals t WHERE t.name = '';
+
+-- name: page
+-- The named totals that follow a name, in the order of their bytes; the one without a name follows none.
+SELECT name, count, sum FROM totals WHERE name > %(after)s ORDER BY name LIMIT %(limit)s;
 
 -- name: oldest_parked
 -- How long the oldest parked event has waited, in seconds; 0 if none waits.

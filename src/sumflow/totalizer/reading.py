@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 from sumflow.database import Backoff, conninfo, queries
 from sumflow.settings import TotalizerSettings
 from sumflow.sums.event import Position
+from sumflow.sums.totals import Tallies, Tally
 from sumflow.totalizer.session import cut
 
 READ_LIMIT_S: Final = 2.0
@@ -46,6 +47,12 @@ class Snapshot:
     """Records in Kafka that were not in the total, as far as the replicas last knew."""
     marks: dict[str, int]
     """The marks of the lanes that were asked for, by their text form."""
+    named: Tallies
+    """The named totals that were asked for; one that nothing was added to is not there."""
+
+    def of(self, name: str) -> Tally | None:
+        """Return the total of a name that was asked for, with an empty name the one total; None if there is none."""
+        return self.named.get(name) if name else Tally(self.count, self.total)
 
 
 class Totals:
@@ -61,6 +68,7 @@ class Totals:
         self._connection: AsyncConnection[TupleRow] | None = None
         self._one_query = asyncio.Lock()
         self._lanes: set[UUID] = set()
+        self._names: set[str] = set()
         self._next: asyncio.Task[Snapshot] | None = None
         self._changed = asyncio.Event()
         self._ending = False
@@ -70,27 +78,35 @@ class Totals:
         """Is set at the next change; take it before reading, so that no change is missed."""
         return self._changed
 
-    async def read(self, lane: UUID | None = None) -> Snapshot:
+    async def read(self, lane: UUID | None = None, name: str = "") -> Snapshot:
         """Return a snapshot taken after this call began; raise DatabaseAwayError after `READ_LIMIT_S` at the latest."""
         if lane is not None:
             self._lanes.add(lane)
+        if name:
+            self._names.add(name)
         if self._next is None:
             self._next = asyncio.create_task(self._query())
         return await asyncio.shield(self._next)
 
-    async def including(self, position: Position, wait_s: float) -> Snapshot | None:
+    async def page(self, after: str, limit: int) -> list[tuple[str, Tally]]:
+        """Return the named totals that follow a name in the order of bytes; raise DatabaseAwayError."""
+        async with self._one_query:
+            rows = await self._ask(_sql.page, {"after": after, "limit": limit})
+        return [(name, Tally(int(count), int(total))) for name, count, total in rows]
+
+    async def including(self, position: Position, wait_s: float, name: str = "") -> Snapshot | None:
         """Return a snapshot that includes the position as soon as there is one, None if there is none in time."""
         try:
             async with asyncio.timeout(wait_s):
                 while True:
                     changed = self._changed
-                    if included(snapshot := await self.read(position.lane), position):
+                    if included(snapshot := await self.read(position.lane, name), position):
                         return snapshot
                     if self._ending:
                         return None
                     await changed.wait()
         except TimeoutError:
-            snapshot = await self.read(position.lane)
+            snapshot = await self.read(position.lane, name)
             return snapshot if included(snapshot, position) else None
 
     async def listen(self) -> None:
@@ -133,18 +149,20 @@ class Totals:
             # Who asks from here on wants a snapshot that is not taken yet: the next query's.
             self._next = None
             lanes, self._lanes = self._lanes, set()
-            try:
-                return await self._snapshot(list(lanes))
-            except (psycopg.Error, TimeoutError, OSError) as error:
-                await self.close()
-                raise DatabaseAwayError(str(error).strip() or type(error).__name__) from error
+            names, self._names = self._names, set()
+            asked = {"topic": self._topic, "lanes": list(lanes), "names": list(names)}
+            ((count, total, parked, dead_letters, lag, marks, named),) = await self._ask(_sql.snapshot, asked)
+        tallies = {name: Tally(*numbers) for name, numbers in named.items()}
+        return Snapshot(int(total), int(count), int(parked), int(dead_letters), int(lag), marks, tallies)
 
-    async def _snapshot(self, lanes: list[UUID]) -> Snapshot:
-        if self._connection is None:
-            self._connection = await _connect(self._conninfo)
-        rows = await _execute(self._connection, _sql.snapshot, {"topic": self._topic, "lanes": lanes})
-        count, total, parked, dead_letters, lag, marks = rows[0]
-        return Snapshot(int(total), int(count), int(parked), int(dead_letters), int(lag), marks)
+    async def _ask(self, query: str, parameters: dict[str, Any]) -> list[TupleRow]:
+        try:
+            if self._connection is None:
+                self._connection = await _connect(self._conninfo)
+            return await _execute(self._connection, query, parameters)
+        except (psycopg.Error, TimeoutError, OSError) as error:
+            await self.close()
+            raise DatabaseAwayError(str(error).strip() or type(error).__name__) from error
 
 
 def included(snapshot: Snapshot, position: Position) -> bool:
