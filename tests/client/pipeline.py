@@ -34,10 +34,12 @@ class Pipeline(SumNumbersServiceServicer):
     Args:
         fail_before: how many requests are refused as UNAVAILABLE before the first is stored.
         lose_answer_of: the n-th stored batch (from 1) is stored, but its stream breaks before the answer.
+        end_after: the stream ends with OK after so many answers, once, whatever was sent.
     """
 
     fail_before: int = 0
     lose_answer_of: int = 0
+    end_after: int = 0
     counting: bool = True
     total: int = 0
     seq: int = 0
@@ -66,6 +68,9 @@ class Pipeline(SumNumbersServiceServicer):
                 self.lose_answer_of = 0
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the connection is gone")
             yield answer
+            if self.batches == self.end_after:
+                self.end_after = 0
+                return
 
     def _maybe_refuse(self, context: grpc.ServicerContext) -> None:
         if self.fail_before:

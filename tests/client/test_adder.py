@@ -9,6 +9,7 @@ from sumflow.errors import NotRunningError, UsageError
 from sumflow.settings import Address
 from sumflow.sums.numbers import INT64_MAX
 from tests.client.pipeline import Pipeline, serving
+from tests.client.wire import Wire
 
 
 def test_a_call_that_fails_is_repeated_and_counted_once() -> None:
@@ -44,3 +45,13 @@ def test_an_adder_that_stays_away_is_told_with_its_address() -> None:
         with pytest.raises(NotRunningError, match=r"127\.0\.0\.1:1 is not available") as caught:
             client.add(1, 1)
         assert "sumflow up" in caught.value.remedy
+
+
+def test_a_connection_to_a_lost_peer_is_left() -> None:
+    """A peer that vanished without a word: after one call's time the next goes over a connection of its own."""
+    system = Pipeline()
+    with serving(system) as doors, Wire(doors.adder) as wire, Adder(wire.address, call_timeout_s=0.5) as client:
+        assert client.add(1, 1).sum == 2
+        wire.lose_connections()
+        assert client.add(2, 3).sum == 5
+    assert system.numbers == [(1, 1), (2, 3)]

@@ -101,6 +101,17 @@ def test_a_lost_answer_is_asked_for_again_and_counted_once(
     assert "the adder: the connection is gone" in recorder.reasons
 
 
+def test_a_stream_that_ends_early_with_ok_is_begun_again(
+    numbers_file: Path, endpoints: Endpoints, pipeline: Pipeline
+) -> None:
+    """An adder that owes answers and ends the stream in good order is asked again; what it stored counts once."""
+    pipeline.end_after = 2
+    recorder = Recorder()
+    outcome = carry_out(numbers_file, endpoints, recorder)
+    assert pipeline.total == outcome.total_after == EXPECTED
+    assert "the adder: the stream was ended before everything in it was answered" in recorder.reasons
+
+
 def test_an_adder_that_is_away_is_waited_for(numbers_file: Path, endpoints: Endpoints, pipeline: Pipeline) -> None:
     """UNAVAILABLE in the beginning delays the import and changes nothing else."""
     pipeline.fail_before = 3

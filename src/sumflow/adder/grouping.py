@@ -10,6 +10,7 @@ from uuid import UUID
 
 import grpc
 
+from sumflow.adder.comeback import Pace
 from sumflow.adder.requests import MAX_BATCH_ADDITIONS, Refused, Request
 from sumflow.sums.event import Position
 from sumflow.sums.totals import Tallies, tally
@@ -29,6 +30,8 @@ class Queue:
         self._limit = limit
         self._requests: deque[Request] = deque()
         self.additions = 0
+        self.pace = Pace(MAX_GROUP_ADDITIONS)
+        """Learns from each commit how long those who wait have to."""
 
     def has_room(self, additions: int) -> bool:
         """Tell whether so many more may wait; into an empty queue one request always fits."""
@@ -41,6 +44,7 @@ class Queue:
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"{self.additions:,} additions are waiting to be stored, the limit is {self._limit:,}; "
                 "nothing of this request is stored: try again in a moment",
+                self.pace.drain_s(self.additions),
             )
         self._requests.append(request)
         self.additions += len(request)

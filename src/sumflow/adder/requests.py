@@ -28,12 +28,14 @@ class Refused(Exception):  # noqa: N818 - it is an answer to the client, not a f
     Args:
         code: the status of the answer.
         message: what the client reads: what is wrong, and what to do.
+        retry_after_s: in how many seconds the same request is worth sending again; None if it is not, or at once.
     """
 
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from sumflow.adder import requests
+from sumflow.adder.comeback import trailers
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused, Request
 from sumflow.adder.writer import Writer
@@ -21,8 +22,6 @@ SERVICE_NAME: Final = sum_pb2.DESCRIPTOR.services_by_name["SumNumbersService"].f
 MAX_BATCHES_IN_FLIGHT: Final = 8
 """Of one stream: enough to fill every commit, few enough that a stream cannot fill the queue alone."""
 
-RETRY_AFTER_MS: Final = "100"
-_RETRY = (("grpc-retry-pushback-ms", RETRY_AFTER_MS),)
 _MALFORMED = Refused(
     grpc.StatusCode.INVALID_ARGUMENT, "the message is not one of sum.proto: it could not be decoded; nothing is stored"
 )
@@ -130,8 +129,7 @@ class SumService:
 
     async def _abort(self, context: Context, method: str, refused: Refused) -> Any:
         self._metrics.requests.labels(method, refused.code.name).inc()
-        retry = _RETRY if refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED else ()
-        await context.abort(refused.code, refused.message, retry)
+        await context.abort(refused.code, refused.message, trailers(refused))
 
 
 def _batch_answer(request: Request, position: Position | str) -> sum_pb2.SumBatchResponse:

@@ -27,6 +27,8 @@ from sumflow.sums.event import Position
 
 IDLE_PROBE_S: Final = 1.0
 """An idle session is asked for a sign of life so often, so that readiness is known before a request finds out."""
+AWAY_RETRY_S: Final = 1.0
+"""A client that is refused because the database is away is asked to come again after this long."""
 
 _NOT_STORED = "the adder's database is not available; nothing of this request is stored: try again"
 _OPEN = (
@@ -80,7 +82,7 @@ class Writer:
 
     def _enqueue(self, request: Request) -> None:
         if not self._is_open:
-            raise Refused(grpc.StatusCode.UNAVAILABLE, _NOT_STORED)
+            raise Refused(grpc.StatusCode.UNAVAILABLE, _NOT_STORED, AWAY_RETRY_S)
         self._queue.put(request)
         self._work.set()
 
@@ -159,10 +161,12 @@ class Writer:
             raise
         for request, outcome in outcomes.items():
             _answer(request, outcome)
+        commit_s = time.monotonic() - began
+        self._queue.pace.observe(commit_s)
         if stored := session.last_seq - before:  # none if all were retries
             self._metrics.accepted.inc(stored)
             self._metrics.commit_size.observe(stored)
-            self._metrics.commit_time.observe(time.monotonic() - began)
+            self._metrics.commit_time.observe(commit_s)
 
     async def _within(self, session: LaneSession, work: Coroutine[Any, Any, _T]) -> _T:
         """Await work with the server for the commit timeout; then the session ends, and so does the work, in error."""
@@ -175,7 +179,7 @@ class Writer:
     @staticmethod
     def _refuse(requests: list[Request], message: str) -> None:
         for request in requests:
-            _answer(request, Refused(grpc.StatusCode.UNAVAILABLE, message))
+            _answer(request, Refused(grpc.StatusCode.UNAVAILABLE, message, AWAY_RETRY_S))
 
 
 def _answer(request: Request, outcome: Position | Refused) -> None:

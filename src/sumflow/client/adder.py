@@ -11,15 +11,11 @@ from typing import Final, Self
 import grpc
 import tenacity
 
+from sumflow.client.patience import is_transient, pause_s
 from sumflow.errors import NotRunningError, SumflowError, UsageError
 from sumflow.settings import Address
-from sumflow.sums.sum_pb2 import SumNumbersRequest
+from sumflow.sums.sum_pb2 import SumNumbersRequest, SumNumbersResponse
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
-
-TRANSIENT: Final = frozenset(
-    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
-)
-"""Statuses after which the same request, with the same id, is worth sending again."""
 
 _REFUSED: Final = frozenset(
     {grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS}
@@ -45,11 +41,6 @@ def open_channel(address: Address) -> grpc.Channel:
     return grpc.insecure_channel(str(address), options=_OPTIONS)
 
 
-def is_transient(error: BaseException) -> bool:
-    """Tell whether a failed call is worth repeating under the same request id."""
-    return isinstance(error, grpc.RpcError) and error.code() in TRANSIENT
-
-
 def translate(error: grpc.RpcError, address: Address) -> SumflowError:
     """Say in our words what a gRPC status means to the person who added."""
     code, details = error.code(), error.details() or ""
@@ -67,24 +58,30 @@ def translate(error: grpc.RpcError, address: Address) -> SumflowError:
 
 
 class Adder:
-    """The adder's unary call.
+    """The adder's unary call; used by one thread at a time.
 
     Args:
         address: its gRPC address.
         patience_s: how long a call is repeated while the adder is not available, in seconds.
         on_wait: hears why a call is repeated.
+        call_timeout_s: how long one call may take.
     """
 
     def __init__(
-        self, address: Address, *, patience_s: float = 10.0, on_wait: Callable[[str], None] = lambda reason: None
+        self,
+        address: Address,
+        *,
+        patience_s: float = 10.0,
+        on_wait: Callable[[str], None] = lambda reason: None,
+        call_timeout_s: float = _CALL_TIMEOUT_S,
     ) -> None:
         self._address = address
         self._channel = open_channel(address)
-        self._call = SumNumbersServiceStub(self._channel).SumNumbers  # type: ignore[no-untyped-call]
         self._on_wait = on_wait
+        self._call_timeout_s = call_timeout_s
         self._repeat = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
+            wait=lambda state: pause_s(_failure(state), state.attempt_number),
             stop=tenacity.stop_after_delay(patience_s),
             before_sleep=self._waiting,
             reraise=True,
@@ -100,11 +97,30 @@ class Adder:
         """Add two 64-bit numbers once, however often the call must be repeated; raise SumflowError if it is refused."""
         request = SumNumbersRequest(x=x, y=y, request_id=request_id or str(uuid.uuid4()))
         try:
-            answer = self._repeat(self._call, request, timeout=_CALL_TIMEOUT_S)
+            answer = self._repeat(self._call, request)
         except grpc.RpcError as error:
             raise translate(error, self._address) from error
         return Added(answer.sum, answer.position)
 
+    def _call(self, request: SumNumbersRequest) -> SumNumbersResponse:
+        stub = SumNumbersServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        try:
+            answer: SumNumbersResponse = stub.SumNumbers(request, timeout=self._call_timeout_s)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._leave_connection()
+            raise
+        return answer
+
+    def _leave_connection(self) -> None:
+        """Use another connection from here on: the peer of one that is silent may be gone, and TCP notices late."""
+        self._channel.close()
+        self._channel = open_channel(self._address)
+
     def _waiting(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+        error = _failure(state)
         self._on_wait(error.details() or error.code().name if isinstance(error, grpc.RpcError) else str(error))
+
+
+def _failure(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

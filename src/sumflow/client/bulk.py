@@ -6,7 +6,6 @@ Every batch has an id of its own, so sending it again is harmless; that is all t
 from __future__ import annotations
 
 import queue
-import random
 import threading
 import time
 from collections import deque
@@ -15,8 +14,9 @@ from typing import Final
 
 import grpc
 
-from sumflow.client.adder import TRANSIENT, open_channel, translate
+from sumflow.client.adder import open_channel, translate
 from sumflow.client.numbers import Batch
+from sumflow.client.patience import TRANSIENT, pause_s
 from sumflow.errors import SumflowError
 from sumflow.settings import Address
 from sumflow.sums.sum_pb2 import SumBatchRequest, SumBatchResponse
@@ -26,7 +26,16 @@ IN_FLIGHT: Final = 4
 """Batches sent and not yet confirmed; they stay in memory until they are."""
 ANSWER_TIMEOUT_S: Final = 15.0
 """An adder that is silent for longer is treated as gone."""
-_PAUSE_AT_MOST_S: Final = 2.0
+
+
+class _EndedEarlyError(grpc.RpcError):
+    """The adder ended the stream with OK and owes answers: a status like any other that ends a stream too early."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        return "the stream was ended before everything in it was answered"
 
 
 class _Stream:
@@ -47,9 +56,11 @@ class _Stream:
         watch.daemon = True
         watch.start()
         try:
-            response: SumBatchResponse = next(self._call)
+            response: SumBatchResponse | None = next(self._call, None)
         finally:
             watch.cancel()
+        if response is None:
+            raise _EndedEarlyError
         return response
 
     def close(self) -> None:
@@ -91,7 +102,7 @@ class BulkAdder:
                     raise self._given_up(error, silent_s) from error
                 failures += 1
                 self._on_wait(f"the adder: {_reason(error)}")
-                time.sleep(_backoff_s(failures))
+                time.sleep(pause_s(error, failures))
             else:
                 return
 
@@ -133,9 +144,3 @@ def _worth_repeating(error: grpc.RpcError) -> bool:
 
 def _reason(error: grpc.RpcError) -> str:
     return "no answer" if error.code() is grpc.StatusCode.CANCELLED else error.details() or error.code().name
-
-
-def _backoff_s(failures: int) -> float:
-    """Double the pause up to its limit, spread so that many importers do not come back at once."""
-    pause_s: float = min(0.1 * 2 ** min(failures, 10), _PAUSE_AT_MOST_S)
-    return pause_s * random.uniform(0.5, 1.0)  # noqa: S311
