@@ -129,9 +129,13 @@ def copied(made: Original, records_: list[Kept] | None = None) -> Iterator[Scene
         _topic(made.kafka) as topic,
     ):
         _produce(made.kafka, topic, made.records if records_ is None else records_)
+        identity = records.identity(made.kafka, topic)
         with psycopg.connect(totalizer, autocommit=True) as connection:
             for table in ("offsets", "lane_marks", "dead_letters"):
                 connection.execute(sql.SQL("UPDATE {} SET topic = {}").format(sql.Identifier(table), topic))
+            for table in ("offsets", "dead_letters"):
+                change = sql.SQL("UPDATE {} SET topic_id = {}").format(sql.Identifier(table), identity)
+                connection.execute(change)
         yield Scene(made, adder, totalizer, topic)
 
 

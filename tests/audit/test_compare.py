@@ -33,6 +33,7 @@ def history(events: list[int], published: int, counted: int) -> Cut:
 
 
 CUT = history([3, 4, 5, 6], 3, 2)
+TOPIC = UUID(int=9)
 
 
 def found(cut: Cut) -> list[tuple[Kind, str]]:
@@ -181,3 +182,18 @@ def test_findings_have_a_limit_and_are_counted_beyond_it() -> None:
     more.find(Kind.ALTERED, "x", "")
     report.include(more)
     assert (len(report.findings), report.more) == (FINDINGS_LIMIT, 6)
+
+
+@pytest.mark.parametrize(
+    ("read", "findings"),
+    [(frozenset({TOPIC}), []), (frozenset(), []), (frozenset({UUID(int=8)}), [(Kind.HELD, "topic")])],
+)
+def test_a_topic_that_was_recreated_is_named(read: frozenset[UUID], findings: list[tuple[Kind, str]]) -> None:
+    """Offsets of another topic of the same name lead nowhere: the totalizer has stopped, and that is no mere lag."""
+    assert found(replace(CUT, topic_id=TOPIC, topics_read=read)) == findings
+
+
+@pytest.mark.parametrize(("end", "findings"), [(2, []), (5, []), (1, [(Kind.HELD, "partition 0")])])
+def test_a_topic_that_lost_its_end_is_named(end: int, findings: list[tuple[Kind, str]]) -> None:
+    """A topic that ends before the place that was read has lost records; one that was only read meanwhile has not."""
+    assert found(replace(CUT, later_ends={0: end})) == findings

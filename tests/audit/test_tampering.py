@@ -254,6 +254,6 @@ def test_what_cannot_be_read_is_said_and_is_no_clean_audit(copy: Scene) -> None:
     """A database without the tables is an error with its reason, never a report."""
     with psycopg.connect(copy.totalizer, autocommit=True) as connection:
         connection.execute("DROP TABLE foreign_totals")
-    with pytest.raises(SumflowError, match="cannot be audited") as caught:
+    with pytest.raises(SumflowError, match="cannot be read") as caught:
         copy.audit()
     assert "foreign_totals" in caught.value.why

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sumflow import topology
-from sumflow.audit.facts import Accepted, Counted, Cut
+from sumflow.audit.facts import Accepted, Counted, Cut, Extent
 from sumflow.audit.findings import Report
 from sumflow.client.endpoints import Endpoints
 from sumflow.settings import Address
@@ -40,6 +40,11 @@ class FakeBooks:
 
     read: Cut
     events: Report = field(default_factory=Report)
+    adder: str = ""
+    totalizer: str = ""
+    topic: str = "sums"
+    extents: Callable[[], Mapping[int, Extent]] = dict
+    identity: Callable[[], UUID] = uuid4
 
     def cut(self) -> Cut:
         """Return what the test set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from uuid import UUID
 
 from sumflow.audit import records
 from sumflow.audit.deep import Deep
@@ -22,6 +23,7 @@ class SystemBooks:
         totalizer: that of the totalizer's.
         topic: the topic between them.
         extents: asks the brokers what the topic's partitions hold.
+        identity: asks them for the topic's id.
         bootstrap: where a Kafka client reads the topic; None where none can reach the brokers from here.
     """
 
@@ -29,16 +31,18 @@ class SystemBooks:
     totalizer: str
     topic: str
     extents: Callable[[], Mapping[int, Extent]]
+    identity: Callable[[], UUID]
     bootstrap: str | None
 
     @classmethod
     def of_servers(cls, adder: str, totalizer: str, bootstrap: str, topic: str) -> SystemBooks:
         """Return the books of a system whose brokers a client reaches."""
-        return cls(adder, totalizer, topic, partial(records.extents, bootstrap, topic), bootstrap)
+        asked = partial(records.extents, bootstrap, topic), partial(records.identity, bootstrap, topic)
+        return cls(adder, totalizer, topic, *asked, bootstrap)
 
     def cut(self) -> Cut:
         """Read both sides at a cut; raise SumflowError if one cannot be read."""
-        return read_cut(self.adder, self.totalizer, self.topic, self.extents)
+        return read_cut(self.adder, self.totalizer, self.topic, self.extents, self.identity)
 
     def deep(self, progress: Callable[[int], None]) -> Report:
         """Compare event by event; a topic that no client reaches is left out, and the report says so."""

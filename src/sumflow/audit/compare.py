@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter
@@ -10,6 +11,7 @@ from sumflow.audit.findings import Kind, Report
 from sumflow.sums.totals import Tally
 
 _NOTHING = Counted(0, 0, 0)
+REBUILD: Final = "`sumflow rebuild` brings the totals back from the adder's database"
 
 
 def compare(cut: Cut) -> Report:
@@ -25,7 +27,10 @@ def compare(cut: Cut) -> Report:
         total=cut.total.sum,
     )
     _total(cut, report)
-    _offsets(cut, report)
+    if cut.topic_id is not None and (others := cut.topics_read - {cut.topic_id}):
+        _recreated(cut.topic_id, others, report)
+    else:
+        _offsets(cut, report)
     held = _by_lane(cut.dead_letters)
     for lane in sorted({*cut.accepted, *cut.counted, *cut.parked}):
         _lane(cut, lane, held.get(lane, {}), report)
@@ -50,12 +55,23 @@ def _total(cut: Cut, report: Report) -> None:
         )
 
 
+def _recreated(topic_id: UUID, others: Iterable[UUID], report: Report) -> None:
+    """The topic is not the one that the totalizer reads: its offsets say nothing about this one."""
+    was = ", ".join(sorted(map(str, others)))
+    detail = f"it was recreated: it is {topic_id}, the totalizer has read {was} and reads no further; {REBUILD}"
+    report.find(Kind.HELD, "topic", detail)
+
+
 def _offsets(cut: Cut, report: Report) -> None:
     """The totalizer reads within what the topic holds."""
     for partition, extent in sorted(cut.extents.items()):
         if (reached := cut.next_offsets.get(partition, 0)) < extent.first:
-            detail = f"offsets {reached} to {extent.first - 1} were removed from the topic before they were counted"
-            report.find(Kind.LOST, f"partition {partition}", detail)
+            removed = f"offsets {reached} to {extent.first - 1} were removed from the topic before they were counted"
+            report.find(Kind.LOST, f"partition {partition}", f"{removed}; {REBUILD}")
+    for partition, end in sorted(cut.later_ends.items()):
+        if (reached := cut.next_offsets.get(partition, 0)) > end:
+            lost = f"read up to offset {reached}, and the topic ends at {end}: it has lost records"
+            report.find(Kind.HELD, f"partition {partition}", f"{lost}; {REBUILD}")
 
 
 def _lane(cut: Cut, lane: UUID, held: dict[int, DeadLetter], report: Report) -> None:

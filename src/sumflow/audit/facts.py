@@ -75,8 +75,10 @@ class Cut:
 
     Args:
         published: how far each lane was published before anything else was read.
-        extents: where the topic's partitions end, read after that.
+        topic_id: the topic's identity, read after that; None where nobody asked.
+        extents: what the topic's partitions hold, read after that.
         next_offsets: what of each partition the totalizer had read.
+        topics_read: the identities of the topics that it read.
         counted: the totalizer's lanes.
         parked: what the totalizer has parked, by lane.
         dead_letters: dead letters of lanes that may hold their lane up.
@@ -85,11 +87,14 @@ class Cut:
         total: the one total.
         accepted: the adder's lanes.
         tails: of lanes that are not counted to the end, the outbox's events beyond the mark.
+        later_ends: where partitions end, read last of all; only if the totalizer has read beyond what `extents` says.
     """
 
     published: Mapping[UUID, int] = field(default_factory=dict)
+    topic_id: UUID | None = None
     extents: Mapping[int, Extent] = field(default_factory=dict)
     next_offsets: Mapping[int, int] = field(default_factory=dict)
+    topics_read: frozenset[UUID] = frozenset()
     counted: Mapping[UUID, Counted] = field(default_factory=dict)
     parked: Mapping[UUID, Parked] = field(default_factory=dict)
     dead_letters: Sequence[DeadLetter] = ()
@@ -98,10 +103,31 @@ class Cut:
     total: Tally = _NOTHING
     accepted: Mapping[UUID, Accepted] = field(default_factory=dict)
     tails: Mapping[UUID, Tally] = field(default_factory=dict)
+    later_ends: Mapping[int, int] = field(default_factory=dict)
 
 
 class Books(Protocol):
     """Where a system's books are."""
+
+    @property
+    def adder(self) -> str:
+        """The connection string of the adder's database."""
+
+    @property
+    def totalizer(self) -> str:
+        """That of the totalizer's."""
+
+    @property
+    def topic(self) -> str:
+        """The topic between them."""
+
+    @property
+    def extents(self) -> Callable[[], Mapping[int, Extent]]:
+        """Asks the brokers what the topic's partitions hold."""
+
+    @property
+    def identity(self) -> Callable[[], UUID]:
+        """Asks them for the topic's id."""
 
     def cut(self) -> Cut:
         """Read both sides at a cut; raise SumflowError if one cannot be read."""

@@ -32,6 +32,11 @@ SELECT lane, count(*), max(seq) FROM parked GROUP BY lane;
 -- Totalizer: what of each partition is read.
 SELECT partition, next_offset FROM offsets WHERE topic = %(topic)s;
 
+-- name: topics_read
+-- Totalizer: the identities of the topics of that name that its offsets belong to; more than one, or another one than
+-- Kafka has now, after the topic was recreated.
+SELECT DISTINCT topic_id FROM offsets WHERE topic = %(topic)s;
+
 -- name: dead_letters
 -- Totalizer: dead letters in the place of the next event of their lane.
 SELECT d.lane, d.seq, d.topic || '/' || d.partition || '@' || d."offset", d.reason

@@ -23,7 +23,9 @@ _DAY: Final = "events_%Y%m%d"
 _DEFAULT: Final = "events_default"
 
 
-def read_cut(adder: str, totalizer: str, topic: str, extents: Callable[[], Mapping[int, Extent]]) -> Cut:
+def read_cut(
+    adder: str, totalizer: str, topic: str, extents: Callable[[], Mapping[int, Extent]], identity: Callable[[], UUID]
+) -> Cut:
     """Read both sides.
 
     Args:
@@ -31,20 +33,24 @@ def read_cut(adder: str, totalizer: str, topic: str, extents: Callable[[], Mappi
         totalizer: that of the totalizer's.
         topic: the topic between them.
         extents: asks the brokers what the topic's partitions hold.
+        identity: asks them for the topic's id.
 
     Raises:
         SumflowError: one of them cannot be read.
     """
     with connected(adder, "adder") as accepting, connected(totalizer, "totalizer") as counting:
         published: dict[UUID, int] = dict(accepting.execute(SQL.published).fetchall())
-        held = extents()
+        topic_id, held = identity(), extents()
         with counting.transaction():
-            counted = _counted(counting)
-            seen = _surroundings(counting, topic)
+            seen = read_totalizer(counting, topic)
         with accepting.transaction():
             accepted = read_accepted(accepting)
-            tails = _tails(accepting, accepted, counted)
-    return Cut(published=published, extents=held, counted=counted, accepted=accepted, tails=tails, **seen)
+            tails = _tails(accepting, accepted, seen["counted"])
+        read_past = any(reached > held[p].end for p, reached in seen["next_offsets"].items() if p in held)
+        ends = {p: extent.end for p, extent in extents().items()} if read_past else {}
+    return Cut(
+        published=published, topic_id=topic_id, extents=held, accepted=accepted, tails=tails, later_ends=ends, **seen
+    )
 
 
 @contextmanager
@@ -58,7 +64,7 @@ def connected(conninfo: str, whose: str) -> Iterator[Connection[TupleRow]]:
             yield connection
     except psycopg.Error as error:
         raise SumflowError(
-            f"the {whose}'s database cannot be audited",
+            f"the {whose}'s database cannot be read",
             why=str(error).strip(),
             remedy="`sumflow status` shows whether it runs; its schema comes with the service's start",
         ) from error
@@ -84,16 +90,15 @@ def oldest_day(names: Iterable[str]) -> datetime:
     return min(days, default=datetime.max.replace(tzinfo=UTC))
 
 
-def _counted(connection: Connection[TupleRow]) -> dict[UUID, Counted]:
-    rows = connection.execute(SQL.counted)
-    return {lane: Counted(mark, int(count), int(total), parked) for lane, mark, count, total, parked in rows}
-
-
-def _surroundings(connection: Connection[TupleRow], topic: str) -> dict[str, Any]:
+def read_totalizer(connection: Connection[TupleRow], topic: str) -> dict[str, Any]:
+    """Read the totalizer's share of a `Cut`, by the names of its fields."""
+    lanes = connection.execute(SQL.counted)
     ((count, total, foreign_count, foreign_sum, dead_letters),) = connection.execute(SQL.totals).fetchall()
     return {
+        "counted": {lane: Counted(mark, int(n), int(amount), parked) for lane, mark, n, amount, parked in lanes},
         "parked": {lane: Parked(rows, last) for lane, rows, last in connection.execute(SQL.parked)},
         "next_offsets": dict(connection.execute(SQL.next_offsets, {"topic": topic}).fetchall()),
+        "topics_read": frozenset(read for (read,) in connection.execute(SQL.topics_read, {"topic": topic})),
         "dead_letters": [DeadLetter(*row) for row in connection.execute(SQL.dead_letters)],
         "dead_letter_count": int(dead_letters),
         "total": Tally(int(count), int(total)),

@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
+from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from sumflow.audit.facts import Extent
 from sumflow.errors import SumflowError
+from sumflow.totalizer.broker import topic_id
 
 BATCH_RECORDS: Final = 5_000
 SILENCE_LIMIT_S: Final = 30.0
@@ -36,6 +39,17 @@ def extents(bootstrap: str, topic: str) -> dict[int, Extent]:
     finally:
         consumer.close()
     return {partition: Extent(*edges) for partition, edges in sorted(found.items()) if edges}
+
+
+def identity(bootstrap: str, topic: str) -> UUID:
+    """Return a topic's id, which another topic of its name does not have; raise SumflowError if there is none."""
+    try:
+        found = topic_id(AdminClient({"bootstrap.servers": bootstrap}, logger=_QUIET), topic)
+    except (KafkaException, TimeoutError) as error:
+        raise _unreadable(topic, str(error) or "the brokers do not answer") from error
+    if found is None:
+        raise _unreadable(topic, "it does not exist")
+    return found[0]
 
 
 @contextmanager

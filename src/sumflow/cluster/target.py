@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from sumflow.audit import facts
 from sumflow.audit.books import SystemBooks
@@ -16,6 +18,7 @@ from sumflow.cluster.client import Cluster
 from sumflow.cluster.objects import Ref, meta, status
 from sumflow.cluster.streams import Pod
 from sumflow.database.queries import queries
+from sumflow.errors import SumflowError
 from sumflow.settings import Address
 from sumflow.sums.event import PROBE_HEADER
 from sumflow.topology import addresses
@@ -27,6 +30,7 @@ from sumflow.verify.target import Broker, Echo, Partition, Route, Session, Topic
 
 _POSTGRES_PORT: Final = 5432
 _SETTING: Final = re.compile(r",(?=[a-z.]+=)")
+_TOPIC_ID: Final = re.compile(r"\bTopicId: ?([\w-]{22})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,9 @@ class ClusterTarget:
         topic = self.topology.topics[0].name
         with contextlib.ExitStack() as stack:
             adder, totalizer = (stack.enter_context(self._login(each)) for each in pair(self.topology))
-            yield SystemBooks(adder, totalizer, topic, lambda: self._extents(topic), bootstrap=None)
+            yield SystemBooks(
+                adder, totalizer, topic, lambda: self._extents(topic), lambda: self._identity(topic), bootstrap=None
+            )
 
     @contextlib.contextmanager
     def _login(self, database: Database) -> Iterator[str]:
@@ -136,6 +142,10 @@ class ClusterTarget:
 
     def _extents(self, topic: str) -> dict[int, facts.Extent]:
         return inside.extents(self.reached, self._broker(), self._bootstrap, topic)
+
+    def _identity(self, topic: str) -> UUID:
+        described = inside.describe_topic(self.reached, self._broker(), self._bootstrap, topic)
+        return parse_topic_id(described)
 
     def _database_pod(self, database: Database) -> Pod:
         return Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)
@@ -167,6 +177,14 @@ def parse_topic(described: str) -> TopicFacts:
             leader = int(fields["Leader"]) if fields["Leader"].lstrip("-").isdecimal() else -1
             partitions[int(fields["Partition"])] = Partition(leader, _ids(fields["Replicas"]), _ids(fields["Isr"]))
     return TopicFacts(partitions, settings)
+
+
+def parse_topic_id(described: str) -> UUID:
+    """Read the topic's identity from its first line: Kafka writes it in URL-safe base64, without the padding."""
+    found = _TOPIC_ID.search(described)
+    if found is None:
+        raise SumflowError("the topic's id is not to be had", why=described.partition("\n")[0])
+    return UUID(bytes=base64.urlsafe_b64decode(found[1] + "=="))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from sumflow.local import process
 
 _HOST: Final = "127.0.0.1"
 _READ_AT_MOST: Final = 1 << 16
+_SAID_AT_MOST: Final = 400
+"""So much of an answer is shown: a reason and its remedy fit."""
 
 
 class PortOpen(msgspec.Struct, frozen=True, tag="port"):
@@ -101,7 +103,7 @@ def _http(port: int, path: str, timeout_s: float) -> str | None:
         connection.close()
     if answer.status < http.HTTPStatus.BAD_REQUEST:
         return None
-    return f"{path} answers {answer.status}: {said[:160]}"
+    return f"{path} answers {answer.status}: {said[:_SAID_AT_MOST]}"
 
 
 def _command(argv: tuple[str, ...], timeout_s: float) -> str | None:

@@ -79,7 +79,7 @@ class KafkaToTotal:
             case Positioning(_, trouble):
                 return f"reading starts anew: {trouble}" if trouble else "looking up where to read from"
             case Halted(halt):
-                return f"halted: {halt.reason}"
+                return f"halted: {halt.reason}. {halt.remedy}"
             case Stopped():
                 return "stopping"
             case _:

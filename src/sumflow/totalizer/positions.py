@@ -35,22 +35,19 @@ class TopicFacts:
     end_offsets: Mapping[int, int]
 
 
-_INTACT = (
-    "The totals are intact up to here, and what was counted already is not counted again. "
-    "Restore the topic, or bring what is missing in from the adder's database; to go on with the topic as it is: "
-)
+REBUILD = "`sumflow rebuild` brings the totals back from the adder's database, and reading goes on"
+_RECREATE = f"Create it again: `sumflow up` or `sumflow deploy` does. Then {REBUILD}"
 
 
 def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, StoredOffset]) -> Halt | None:
     """Tell whether this is the topic that the stored offsets belong to; `facts` is None if it does not exist."""
-    forget = f"{_INTACT}`DELETE FROM offsets WHERE topic = '{topic}'` in the totalizer's database"  # noqa: S608, to be read
     if facts is None:
         if stored:
-            return Halt(f"the topic {topic} was deleted: offsets are stored for it, Kafka does not know it", forget)
+            return Halt(f"the topic {topic} was deleted: offsets are stored for it, Kafka does not know it", _RECREATE)
         return Halt(f"the topic {topic} does not exist", "Create it; it is then read from its beginning.")
     if others := {str(offset.topic_id) for offset in stored.values()} - {str(facts.topic_id)}:
         told = f"it is {facts.topic_id}, offsets are stored for {', '.join(sorted(others))}"
-        return Halt(f"the topic {topic} was recreated: {told}", forget)
+        return Halt(f"the topic {topic} was recreated: {told}", REBUILD)
     return None
 
 
@@ -72,18 +69,10 @@ def decide_positions(
             known = "the next to count" if partition in stored else "nothing of it was ever counted: the next"
             missing = "retention has taken some" if position < first else "records were lost"
             reason = f"{topic}/{partition}: {known} is {position}, but Kafka has {first} to {end}: {missing}"
-            return Halt(reason, _INTACT + _accept(topic, partition, facts.topic_id, first))
+            return Halt(reason, REBUILD)
     return positions
 
 
 def have_moved(positions: Mapping[int, int], stored: Mapping[int, StoredOffset]) -> bool:
     """Tell whether somebody else has set the next offset of a partition that is read."""
     return any(partition not in stored or stored[partition].next_offset != at for partition, at in positions.items())
-
-
-def _accept(topic: str, partition: int, topic_id: UUID, first: int) -> str:
-    row = f"('{topic}', {partition}, '{topic_id}', {first}, {first})"
-    return (
-        f"`INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset) VALUES {row} "  # noqa: S608, to be read
-        "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset` in the totalizer's database"
-    )
