@@ -28,6 +28,9 @@ _NUMBERS: Final = {
     "add": Entry("add", "add", "Add two numbers, or a file of them."),
     "total": Entry("total", "total", "Print the total, or watch it."),
 }
+_RECOVER: Final = {
+    "rebuild": Entry("rebuild", "rebuild", "Bring the totals back from the adder's database."),
+}
 _LOOK: Final = {
     "status": Entry("status", "status", "Show each component: state, address, pid, memory."),
     "secrets": Entry("secrets", "secrets", "Give a cluster's databases other passwords."),
@@ -52,8 +55,9 @@ SECTIONS: Final = {
     "Run": tuple(_RUN),
     "Numbers": tuple(_NUMBERS),
     "Look": tuple(_LOOK),
+    "Recover": tuple(_RECOVER),
     "Helpers": tuple(_HELPERS),
 }
 """The help page's sections; the services are left out, people do not start them by hand."""
 
-CATALOGUE: Final = {**_RUN, **_NUMBERS, **_LOOK, **_HELPERS, **_SERVICES}
+CATALOGUE: Final = {**_RUN, **_NUMBERS, **_LOOK, **_RECOVER, **_HELPERS, **_SERVICES}

@@ -1,0 +1,48 @@
+-- What a rebuild writes to the totalizer's database, all of it in one transaction. Reading is the audit's.
+
+-- name: hold_totals
+-- Let batches that are under way end and keep others waiting: each begins with a row of this table. Readers go on.
+LOCK TABLE offsets IN EXCLUSIVE MODE;
+
+-- name: set_lanes
+-- Count the adder's lanes to their ends.
+INSERT INTO lane_marks AS m (lane, topic, partition, mark, count, sum)
+SELECT d.lane, %(topic)s, d.partition, d.last_seq, d.last_seq, d.sum
+FROM unnest(%(lanes)s::uuid[], %(partitions)s::int[], %(last_seqs)s::bigint[], %(sums)s::numeric[])
+    AS d (lane, partition, last_seq, sum)
+ORDER BY d.lane
+ON CONFLICT (lane) DO UPDATE SET mark = excluded.mark, count = excluded.count, sum = excluded.sum, updated_at = now()
+WHERE (m.mark, m.count, m.sum) IS DISTINCT FROM (excluded.mark, excluded.count, excluded.sum);
+
+-- name: forget_lanes
+-- Take out lanes that the adder does not have.
+DELETE FROM lane_marks WHERE lane = ANY (%(lanes)s);
+
+-- name: forget_parked
+-- Take out what waits behind gaps: what the adder has of it is counted now.
+WITH gone AS (DELETE FROM parked) UPDATE lane_marks SET parked = 0 WHERE parked > 0;
+
+-- name: set_total
+-- Make the total what its lanes and the events without a lane bring.
+INSERT INTO totals (name, count, sum)
+SELECT '', l.count + f.count, l.sum + f.sum
+FROM (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM lane_marks) AS l,
+    (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM foreign_totals) AS f
+ON CONFLICT (name) DO UPDATE SET count = excluded.count, sum = excluded.sum;
+
+-- name: forget_offsets
+-- Take out where reading stood.
+DELETE FROM offsets WHERE topic = %(topic)s;
+
+-- name: set_offsets
+-- Let reading begin there, in the topic that there is now. Dead letters that will not be read again stay counted.
+INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset, dead_letters)
+SELECT %(topic)s, d.partition, %(topic_id)s, d.start, d.end_offset, (
+    SELECT count(*) FROM dead_letters l
+    WHERE l.topic = %(topic)s AND l.partition = d.partition
+      AND (l.topic_id <> %(topic_id)s OR l."offset" < d.start))
+FROM unnest(%(partitions)s::int[], %(starts)s::bigint[], %(ends)s::bigint[]) AS d (partition, start, end_offset);
+
+-- name: announce
+-- Tell every replica that the totals changed, when this transaction commits.
+SELECT pg_notify('totals', '');

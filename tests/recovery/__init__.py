@@ -1,0 +1,1 @@
+"""Recovery from losses: what is decided, and the same on real servers."""
