@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from sumflow.audit.facts import Accepted, Counted, Cut, Extent, Parked, Tally
-from sumflow.recovery.plan import Ahead, plan
+from sumflow.audit.facts import Accepted, Counted, Cut, Extent, Parked
+from sumflow.recovery import plan as recovery
+from sumflow.recovery.plan import Ahead, Plan
+from sumflow.sums.totals import Tally
 
 LANE, OTHER, TOPIC = UUID(int=1), UUID(int=2), UUID(int=9)
 CUT = Cut(
@@ -22,6 +24,18 @@ CUT = Cut(
     total=Tally(7, 57),
     accepted={LANE: Accepted(1, 6, 6, 6, 61, 0), OTHER: Accepted(2, 3, 1, 3, 30, 1)},
 )
+
+
+def plan(cut: Cut) -> Plan:
+    """Plan without names."""
+    return recovery.plan(cut, {}, {})
+
+
+def test_names_are_apart_from_the_total() -> None:
+    """A named total is what lanes and foreign events bring to it; the one without a name is the rest."""
+    found = recovery.plan(CUT, {"a": Tally(2, 11), "b": Tally(1, 5)}, {"b": Tally(1, 3), "c": Tally(1, 4)})
+    assert found.named == {"a": Tally(2, 11), "b": Tally(2, 8), "c": Tally(1, 4)}
+    assert found.after == Tally(11 - 5, 98 - 23)
 
 
 def test_the_adders_lanes_become_the_total_and_foreign_events_stay() -> None:
@@ -61,7 +75,7 @@ def test_a_lane_without_anything_in_the_topic_is_left_to_the_pipeline(row: Accep
 def test_a_totalizer_that_has_more_than_the_adder_is_told(
     changes: dict[str, Any], ahead: Ahead, forgotten: tuple[UUID, ...], after: Tally
 ) -> None:
-    """The adder was set back: lanes that would go back are named, and the topic is not read again from its beginning."""
+    """The adder was set back: lanes that would go back are named, and nothing of the topic is read again."""
     found = plan(replace(CUT, **changes))
     assert (found.ahead, found.forgotten, found.after) == ((ahead,), forgotten, after)
     assert found.starts == {0: 9, 1: 4}

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sumflow.audit.facts import Accepted, Counted, Cut, Tally
+from sumflow.audit.facts import Accepted, Counted, Cut
+from sumflow.sums.totals import Tallies, Tally, tally
 
 _NOTHING: Final = Counted(0, 0, 0)
 
@@ -36,12 +37,13 @@ class Plan:
 
     Args:
         lanes: the adder's lanes that are set, each to its end.
-        forgotten: lanes of the totalizer that are taken out.
+        forgotten: lanes of the totalizer that are taken out: their events are counted when they are published.
         ahead: lanes that would go back; nothing is done without consent.
         differing: of `lanes`, how many the totalizer has otherwise.
         starts: from where each partition is read afterwards.
-        before: the total now.
-        after: the total afterwards.
+        before: the total without a name, now.
+        after: the same afterwards.
+        named: the totals with a name afterwards.
         notes: what a reader should know.
     """
 
@@ -52,30 +54,40 @@ class Plan:
     starts: Mapping[int, int]
     before: Tally
     after: Tally
+    named: Tallies
     notes: tuple[str, ...]
 
 
-def plan(cut: Cut) -> Plan:
+def plan(cut: Cut, accepted_names: Tallies, foreign_names: Tallies) -> Plan:
     """Decide what a rebuild does.
 
     Args:
         cut: both sides; the topic's identity and extents read first, the totalizer next, the adder last.
+        accepted_names: what the adder's lanes that have a partition have under each name.
+        foreign_names: what events without a lane brought to each name.
     """
     # A lane without a partition was never published: nothing of it is lost, and it is counted when it is published.
     lanes = {lane: row for lane, row in cut.accepted.items() if row.partition is not None and row.last_seq}
     ahead = tuple(sorted(_ahead(cut), key=lambda each: each.lane))
-    forgotten = tuple(each.lane for each in ahead if each.lane not in lanes)
-    kept = [row for lane, row in cut.counted.items() if lane not in lanes and lane not in forgotten]
-    counts = [*(row.count for row in lanes.values()), *(row.count for row in kept), cut.foreign.count]
-    sums = [*(row.sum for row in lanes.values()), *(row.sum for row in kept), cut.foreign.sum]
+    named = dict(accepted_names)
+    for name, brought in foreign_names.items():
+        tally(named, name, brought.count, brought.sum)
+    brings = Tally(
+        sum(row.count for row in lanes.values()) + cut.foreign.count,
+        sum(row.sum for row in lanes.values()) + cut.foreign.sum,
+    )
     return Plan(
         lanes=lanes,
-        forgotten=forgotten,
+        forgotten=tuple(sorted(cut.counted.keys() - lanes.keys())),
         ahead=ahead,
         differing=sum(_differs(row, cut.counted.get(lane, _NOTHING)) for lane, row in lanes.items()),
         starts={p: extent.end if ahead else extent.first for p, extent in sorted(cut.extents.items())},
         before=cut.total,
-        after=Tally(sum(counts), sum(sums)),
+        after=Tally(
+            brings.count - sum(each.count for each in named.values()),
+            brings.sum - sum(each.sum for each in named.values()),
+        ),
+        named=named,
         notes=tuple(_notes(cut, taken_back=bool(ahead))),
     )
 

@@ -1,4 +1,13 @@
--- What a rebuild writes to the totalizer's database, all of it in one transaction. Reading is the audit's.
+-- What a rebuild writes to the totalizer's database, all of it in one transaction; and what it reads beside the audit's cut.
+
+-- name: accepted_names
+-- Adder: what the lanes that were ever published have under each name.
+SELECT t.total, sum(t.count), sum(t.sum)
+FROM lane_totals t JOIN lanes l ON l.number = t.lane WHERE l.partition IS NOT NULL GROUP BY t.total;
+
+-- name: foreign_names
+-- Totalizer: what events without a lane brought to each name.
+SELECT name, count, sum FROM named_foreign_totals;
 
 -- name: hold_totals
 -- Let batches that are under way end and keep others waiting: each begins with a row of this table. Readers go on.
@@ -15,20 +24,22 @@ ON CONFLICT (lane) DO UPDATE SET mark = excluded.mark, count = excluded.count, s
 WHERE (m.mark, m.count, m.sum) IS DISTINCT FROM (excluded.mark, excluded.count, excluded.sum);
 
 -- name: forget_lanes
--- Take out lanes that the adder does not have.
+-- Take out lanes that the adder does not have, or has not published.
 DELETE FROM lane_marks WHERE lane = ANY (%(lanes)s);
 
 -- name: forget_parked
 -- Take out what waits behind gaps: what the adder has of it is counted now.
 WITH gone AS (DELETE FROM parked) UPDATE lane_marks SET parked = 0 WHERE parked > 0;
 
--- name: set_total
--- Make the total what its lanes and the events without a lane bring.
+-- name: forget_totals
+-- Take out all totals.
+DELETE FROM totals;
+
+-- name: set_totals
+-- Put in what lanes and the events without a lane bring to each.
 INSERT INTO totals (name, count, sum)
-SELECT '', l.count + f.count, l.sum + f.sum
-FROM (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM lane_marks) AS l,
-    (SELECT coalesce(sum(count), 0) AS count, coalesce(sum(sum), 0) AS sum FROM foreign_totals) AS f
-ON CONFLICT (name) DO UPDATE SET count = excluded.count, sum = excluded.sum;
+SELECT name, count, sum FROM unnest(%(names)s::text[], %(counts)s::numeric[], %(sums)s::numeric[]) AS d (name, count, sum)
+ORDER BY name COLLATE "C";
 
 -- name: forget_offsets
 -- Take out where reading stood.

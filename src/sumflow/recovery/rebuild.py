@@ -8,7 +8,7 @@ A totalizer's next transaction finds other offsets than it expects, and starts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -22,6 +22,7 @@ from sumflow.audit.reading import connected, read_accepted, read_totalizer
 from sumflow.database import queries
 from sumflow.errors import SumflowError
 from sumflow.recovery.plan import Plan, plan
+from sumflow.sums.totals import Tallies, Tally
 
 _sql: Final = queries("sumflow.recovery")
 _OPTIONS: Final = (
@@ -34,10 +35,12 @@ _OPTIONS: Final = (
 def preview(books: Books) -> Plan:
     """Say what a rebuild would do now; raise SumflowError if one side cannot be read."""
     topic = Cut(topic_id=books.identity(), extents=books.extents())
-    with connected(books.totalizer, "totalizer") as counting, connected(books.adder, "adder") as accepting:
-        with counting.transaction():
-            seen = read_totalizer(counting, books.topic)
-        return plan(_with_adder(accepting, topic, seen))
+    with (
+        connected(books.totalizer, "totalizer") as counting,
+        connected(books.adder, "adder") as accepting,
+        counting.transaction(),
+    ):
+        return _decide(counting, accepting, books.topic, topic)
 
 
 def rebuild(books: Books, *, take_back: bool) -> Plan:
@@ -53,7 +56,7 @@ def rebuild(books: Books, *, take_back: bool) -> Plan:
     topic = Cut(topic_id=books.identity(), extents=books.extents())
     with connected(books.adder, "adder") as accepting, _writing(books.totalizer) as counting:
         counting.execute(_sql.hold_totals)
-        decided = plan(_with_adder(accepting, topic, read_totalizer(counting, books.topic)))
+        decided = _decide(counting, accepting, books.topic, topic)
         if decided.ahead and not take_back:
             raise not_taken_back(decided)
         _write(counting, books.topic, topic, decided)
@@ -71,10 +74,19 @@ def not_taken_back(decided: Plan) -> SumflowError:
     )
 
 
-def _with_adder(accepting: Connection[TupleRow], topic: Cut, seen: dict[str, Any]) -> Cut:
+def _decide(counting: Connection[TupleRow], accepting: Connection[TupleRow], topic: str, held: Cut) -> Plan:
+    """Read both sides, the totalizer first, and decide."""
+    seen = read_totalizer(counting, topic)
+    foreign = counting.execute(_sql.foreign_names).fetchall()
     with accepting.transaction():
         accepted = read_accepted(accepting)
-    return Cut(topic_id=topic.topic_id, extents=topic.extents, accepted=accepted, **seen)
+        names = accepting.execute(_sql.accepted_names).fetchall()
+    cut = Cut(topic_id=held.topic_id, extents=held.extents, accepted=accepted, **seen)
+    return plan(cut, _tallies(names), _tallies(foreign))
+
+
+def _tallies(rows: Iterable[TupleRow]) -> Tallies:
+    return {name: Tally(int(count), int(total)) for name, count, total in rows}
 
 
 @contextmanager
@@ -103,7 +115,14 @@ def _write(counting: Connection[TupleRow], topic: str, held: Cut, decided: Plan)
     counting.execute(_sql.set_lanes, columns)
     counting.execute(_sql.forget_lanes, {"lanes": list(decided.forgotten)})
     counting.execute(_sql.forget_parked)
-    counting.execute(_sql.set_total)
+    totals = {"": decided.after, **decided.named}
+    counting.execute(_sql.forget_totals)
+    tallies = {
+        "names": list(totals),
+        "counts": [Decimal(each.count) for each in totals.values()],
+        "sums": [Decimal(each.sum) for each in totals.values()],
+    }
+    counting.execute(_sql.set_totals, tallies)
     counting.execute(_sql.forget_offsets, {"topic": topic})
     offsets = {
         "topic": topic,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +12,7 @@ from sumflow.audit.facts import Extent
 from sumflow.cluster import failures, inside, inventory, metadata, removal
 from sumflow.cluster.conflicts import ConflictError
 from sumflow.cluster.objects import KINDS, Ref
-from sumflow.cluster.target import parse_topic
+from sumflow.cluster.target import parse_topic, parse_topic_id
 from sumflow.errors import SumflowError
 from sumflow.settings import Address
 
@@ -161,3 +162,11 @@ def test_where_partitions_begin_and_end_is_read_from_two_lists() -> None:
     """The first list says where each partition begins, the second where it ends; their orders may differ."""
     said = "sums:0:5\nsums:1:0\n\nsums:1:9\nsums:0:12\n"
     assert inside.parse_extents(said) == {0: Extent(5, 12), 1: Extent(0, 9)}
+
+
+def test_a_topics_identity_is_read() -> None:
+    """Kafka's tools write the id in base64 where its protocol has a UUID; a topic without one is an error."""
+    described = "Topic: sums\tTopicId: AAECAwQFBgcICQoLDA0ODw\tPartitionCount: 2\n"
+    assert parse_topic_id(described) == UUID("00010203-0405-0607-0809-0a0b0c0d0e0f")
+    with pytest.raises(SumflowError):
+        parse_topic_id("Topic: sums\tPartitionCount: 2\n")
