@@ -24,14 +24,14 @@ def test_copy_takes_its_time_and_leaves_nothing(database_url: str) -> None:
         assert connection.execute("SELECT to_regclass('sumflow_bench')").fetchone() == (None,)
 
 
-def test_records_go_there_and_back(kafka_bootstrap: str, make_topic: Callable[[int], str]) -> None:
+def test_records_go_there_and_back(kafka_bootstrap: str, make_topic: Callable[[int], str], database_url: str) -> None:
     """A topic like another one is made, every record comes back from it, and it is deleted."""
     like = make_topic(3)
     with yardsticks.topic(kafka_bootstrap, like) as name:
         made = AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(name, timeout=10).topics[name]
         assert len(made.partitions) == 3
         assert yardsticks.kafka_rate(kafka_bootstrap, name, 500) > 0
-        waits = yardsticks.kafka_round_trips_s(kafka_bootstrap, name, 5, 0.0)
+        waits = yardsticks.counted_after_s(kafka_bootstrap, name, database_url, 5, 0.0)
         assert waits == sorted(waits)
         assert len(waits) == 5
     assert name not in AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(timeout=10).topics

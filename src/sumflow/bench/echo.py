@@ -11,15 +11,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
+import grpc
 import grpc.aio
 
 from sumflow.errors import SumflowError
+from sumflow.local import preflight
 from sumflow.settings import Address
 from sumflow.sums.sum_pb2 import SumNumbersRequest, SumNumbersResponse
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceServicer, add_SumNumbersServiceServicer_to_server
 
-_STOPS_WITHIN_S = 5.0
+_STARTS_WITHIN_S: Final = 20.0
+_STOPS_WITHIN_S: Final = 5.0
 
 
 class _Echo(SumNumbersServiceServicer):
@@ -32,13 +36,11 @@ class _Echo(SumNumbersServiceServicer):
 @contextmanager
 def running() -> Iterator[Address]:
     """Run the server for the block; raise SumflowError if it does not start."""
-    command = [sys.executable, "-m", "sumflow.bench.echo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+    address = Address("127.0.0.1", preflight.free_block(1))
+    with subprocess.Popen([sys.executable, "-m", "sumflow.bench.echo", str(address)]) as process:
         try:
-            port = process.stdout.readline() if process.stdout else ""
-            if not port.strip():
-                raise SumflowError("the yardstick's gRPC server does not start", why="it ended without a word")
-            yield Address("127.0.0.1", int(port))
+            _await(address)
+            yield address
         finally:
             process.terminate()
             try:
@@ -47,15 +49,21 @@ def running() -> Iterator[Address]:
                 process.kill()
 
 
-async def _serve() -> None:
+def _await(address: Address) -> None:
+    with grpc.insecure_channel(str(address)) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(_STARTS_WITHIN_S)
+        except grpc.FutureTimeoutError as error:
+            raise SumflowError(f"the yardstick's gRPC server does not answer on {address}") from error
+
+
+async def _serve(address: str) -> None:
     server = grpc.aio.server()
     add_SumNumbersServiceServicer_to_server(_Echo(), server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(address)
     await server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
     await server.wait_for_termination()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(sys.argv[1]))

@@ -40,9 +40,8 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: rounds, seconds of each unary load, sums of each bulk load."""
+    """How much each round measures: seconds of calls, sums of each bulk load."""
 
-    rounds: int
     seconds: float
     sums: int
 
@@ -101,11 +100,13 @@ def measurements(system: System, effort: Effort, resources: ExitStack) -> list[M
         Measurement(
             "visible",
             f"from an answer until the total has it, 99th percentile, {1 / _LATENCY_EVERY_S:.0f} additions/s",
-            "a record from Kafka's acknowledgement to its reader, 99th percentile, one after the other",
+            "from Kafka's acknowledgement of a record until its reader has committed a row, 99th percentile",
             "ms",
             lambda: _p99_ms(_visible(system)),
             lambda: _p99_ms(
-                yardsticks.kafka_round_trips_s(system.bootstrap, topic, _LATENCY_ADDITIONS, _LATENCY_EVERY_S)
+                yardsticks.counted_after_s(
+                    system.bootstrap, topic, system.database, _LATENCY_ADDITIONS, _LATENCY_EVERY_S
+                )
             ),
         ),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -25,18 +25,26 @@ _FETCH: Final = 5_000
 
 def copy_rate(conninfo: str, rows: int) -> float:
     """Return the rows a second that one session stores by COPY, a transaction for every BATCH of them."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(_sql.drop_yardstick.encode())
-        connection.execute(_sql.create_yardstick.encode())
+    with _table(conninfo) as connection:
         began = time.perf_counter()
         for first in range(1, rows + 1, BATCH):
             with connection.cursor().copy(_sql.copy_yardstick.encode()) as copy:
                 copy.set_types(["int4", "int8", "int8", "int8"])
                 for seq in range(first, first + BATCH):
                     copy.write_row((1, seq, 1, 1))
-        elapsed_s = time.perf_counter() - began
+        return rows / (time.perf_counter() - began)
+
+
+@contextmanager
+def _table(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
+    """Give a session in autocommit with the yardstick's table, which is gone after the block."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(_sql.drop_yardstick.encode())
-    return rows / elapsed_s
+        connection.execute(_sql.create_yardstick.encode())
+        try:
+            yield connection
+        finally:
+            connection.execute(_sql.drop_yardstick.encode())
 
 
 @contextmanager
@@ -57,8 +65,7 @@ def topic(bootstrap: str, like: str) -> Iterator[str]:
 
 def kafka_rate(bootstrap: str, name: str, records: int) -> float:
     """Return the records a second that go through Kafka, all of them written (acks=all) and read once."""
-    consumer = _consumer(bootstrap, name)
-    try:
+    with closing(_consumer(bootstrap, name)) as consumer:
         began = time.perf_counter()
         _produce(bootstrap, name, records)
         left, deadline = records, began + _TIMEOUT_S
@@ -67,18 +74,17 @@ def kafka_rate(bootstrap: str, name: str, records: int) -> float:
             if time.perf_counter() > deadline:
                 raise SumflowError(f"Kafka kept back {left} of {records} records for {_TIMEOUT_S:.0f} s")
         return records / (time.perf_counter() - began)
-    finally:
-        consumer.close()
 
 
-def kafka_round_trips_s(bootstrap: str, name: str, records: int, every_s: float) -> list[float]:
-    """Write records at a steady rate; return how long after its acknowledgement a reader had each, in ascending order.
+def counted_after_s(bootstrap: str, name: str, conninfo: str, records: int, every_s: float) -> list[float]:
+    """Write records one after the other, at a steady rate at most; each is read, and then a row is committed.
 
-    A record that is read before its acknowledgement is counted as read with it.
+    Returns:
+        How long after Kafka's acknowledgement of each record the commit was done, in ascending order.
     """
     consumer, producer = _consumer(bootstrap, name), _producer(bootstrap)
     waits: list[float] = []
-    try:
+    with closing(consumer), _table(conninfo) as connection:
         for _ in range(records):
             began = time.perf_counter()
             producer.produce(name, _VALUE)
@@ -86,10 +92,9 @@ def kafka_round_trips_s(bootstrap: str, name: str, records: int, every_s: float)
             acknowledged = time.perf_counter()
             if not _valid(consumer.consume(1, _TIMEOUT_S)):
                 raise SumflowError("Kafka did not give back a record that it acknowledged")
+            connection.execute(_sql.commit_yardstick.encode())
             waits.append(time.perf_counter() - acknowledged)
             time.sleep(max(0.0, began + every_s - time.perf_counter()))
-    finally:
-        consumer.close()
     return sorted(waits)
 
 

@@ -37,6 +37,7 @@ _LOOK: Final = {
     "logs": Entry("logs", "logs", "Print or follow the components' logs."),
     "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
     "audit": Entry("audit", "audit", "Prove that every accepted sum is counted exactly once."),
+    "bench": Entry("bench", "bench", "Measure its speed beside a yardstick in the same run."),
     "diff": Entry("deploy", "diff", "Show how a cluster differs from what is declared."),
     "doctor": Entry("doctor", "doctor", "Say what would stop an `up` or a `deploy`, and the remedy."),
 }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Mapping
+from typing import Final
 
 import psutil
 
 from sumflow.errors import SumflowError
+
+_FIRST: Final = 20_000
+_LAST: Final = 32_000
 
 
 def require_free(ports: Mapping[str, int]) -> None:
@@ -29,6 +34,19 @@ def is_free(port: int) -> bool:
                 return False
             raise
         return True
+
+
+def free_block(size: int) -> int:
+    """Return the first of so many consecutive free ports, for a system of one's own; raise SumflowError without one.
+
+    They lie below those that the kernel gives to outgoing connections. Where the search begins differs by process.
+    """
+    places = range(_FIRST, _LAST - size, size)
+    for i in range(len(places)):
+        base = places[(os.getpid() + i) % len(places)]
+        if all(map(is_free, range(base, base + size))):
+            return base
+    raise SumflowError(f"there are no {size} free ports in a row from {_FIRST} to {_LAST}")
 
 
 def taken(key: str, port: int) -> SumflowError:

@@ -40,12 +40,12 @@ class MachineTarget:
 
     def cluster(self) -> Cluster:
         """Return the cluster's metadata, as a client sees it."""
-        return broker.cluster(self._bootstrap)
+        return broker.cluster(self.bootstrap)
 
     def quorum(self) -> Quorum:
         """Ask the first broker that can be reached."""
         problems = []
-        for address in self._bootstrap.split(","):
+        for address in self.bootstrap.split(","):
             try:
                 return quorum.describe(Address.parse(address))
             except OSError as error:
@@ -58,11 +58,11 @@ class MachineTarget:
 
     def topic(self, name: str) -> TopicFacts:
         """Return a topic as the brokers have it."""
-        return broker.topic(self._bootstrap, name)
+        return broker.topic(self.bootstrap, name)
 
     def echo(self, topic: str, value: bytes) -> Echo:
         """Send a probe and read it back."""
-        return broker.echo(self._bootstrap, topic, value)
+        return broker.echo(self.bootstrap, topic, value)
 
     def session(self, database_: Database) -> Session:
         """Connect with the kept secret."""
@@ -84,8 +84,12 @@ class MachineTarget:
 
     def books(self) -> facts.Opened:
         """Open the books with the kept secrets."""
+        return nullcontext(SystemBooks.of_servers(*self.logins(), self.bootstrap, self.topology.topics[0].name))
+
+    def logins(self) -> tuple[str, str]:
+        """Return the connection strings of the adder's and the totalizer's database, with the kept secrets."""
         adder, totalizer = (database.login(*self._door(each), each.user, each.database) for each in pair(self.topology))
-        return nullcontext(SystemBooks.of_servers(adder, totalizer, self._bootstrap, self.topology.topics[0].name))
+        return adder, totalizer
 
     def _door(self, declared: Database) -> tuple[Address, str]:
         """Return where a database is, and its password."""
@@ -93,7 +97,8 @@ class MachineTarget:
         return Address.parse(self.names[str(declared.address)]), kept["POSTGRES_PASSWORD"]
 
     @property
-    def _bootstrap(self) -> str:
+    def bootstrap(self) -> str:
+        """Kafka's bootstrap address here."""
         return self.names[str(self.topology.kafka.bootstrap)]
 
 
