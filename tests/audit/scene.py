@@ -28,6 +28,8 @@ from tests.totalizer.conftest import settings_for
 PARTITIONS: Final = 3
 FOREIGN: Final = [uuid.UUID(int=number) for number in (11, 12, 13)]
 LANE_EVENTS: Final = 40
+TOTALS: Final = ("", "rent", "food", "rent")
+"""The second lane's events name these in turn, and so do the foreign events."""
 _NUMBER: Final = "(SELECT number FROM lanes WHERE lane = LANE)"
 _WHEN: Final = "(SELECT max(created_at) FROM events)"
 Kept = tuple[int, bytes | None, list[tuple[str, bytes | None]]]
@@ -35,7 +37,10 @@ Kept = tuple[int, bytes | None, list[tuple[str, bytes | None]]]
 
 @dataclass(frozen=True)
 class Original:
-    """Two lanes of forty events, three foreign events and a record that is no event, all of it counted."""
+    """Two lanes of forty events, three foreign events and a record that is no event, all of it counted.
+
+    The second lane's events and the foreign ones name totals.
+    """
 
     postgres_url: str
     kafka: str
@@ -111,7 +116,7 @@ def original(postgres_url: str, kafka: str) -> Iterator[Original]:
         with psycopg.connect(totalizer, autocommit=True) as connection:
             bench = Bench(settings, connection)
             for number, event_id in enumerate(FOREIGN):
-                bench.add_foreign(event_id, 100 + number, number)
+                bench.add_foreign(event_id, 100 + number, number, TOTALS[number])
             bench.send(b"no event", None, 1)
             bench.close()
             with bench.running():
@@ -141,11 +146,12 @@ def copied(made: Original, records_: list[Kept] | None = None) -> Iterator[Scene
 
 async def _accept_and_publish(adder: str, kafka: str, topic: str) -> tuple[uuid.UUID, uuid.UUID]:
     settings = adder_settings(adder)
-    lanes = []
+    lanes: list[uuid.UUID] = []
     for first in (1, 1001):
         async with running_writer(settings) as writer:
             xs = list(range(first, first + LANE_EVENTS))
-            lanes.append((await writer.submit(requests.batch(xs, [7] * LANE_EVENTS, "", None))).lane)
+            totals = [TOTALS[n % len(TOTALS)] for n in range(LANE_EVENTS)] if lanes else ()
+            lanes.append((await writer.submit(requests.batch(xs, [7] * LANE_EVENTS, "", None, totals))).lane)
     async with running_relay(relay_settings(settings, kafka, topic)):
         await until(lambda: rows(settings, "SELECT count(*) FROM lanes WHERE drained_at IS NULL") == [(0,)])
     return lanes[0], lanes[1]

@@ -98,6 +98,6 @@ def test_events_are_compared_with_what_the_outbox_has() -> None:
     """Equal is compared, other numbers are altered, beyond the end is invented, what is gone is not compared."""
     report = Report()
     seen = [Seen(LANE, seq, seq, 0, f"sums/0@{seq}") for seq in (1, 2, 3, 9)]
-    stored = {(LANE, 1): {(1, 0)}, (LANE, 2): {(1, 1)}}
+    stored = {(LANE, 1): {(1, 0, "")}, (LANE, 2): {(1, 1, "")}}
     assert against_outbox(seen, stored, {LANE: 3}, report) == 2
     assert named(report) == {(Kind.ALTERED, f"{LANE}:2"), (Kind.INVENTED, "sums/0@9")}

@@ -43,7 +43,7 @@ def copy_of_nothing(postgres_url: str) -> Iterator[str]:
 
 
 def test_audits_under_load_are_clean(database_url: str, copy_of_nothing: str, bench: Bench) -> None:
-    """Two writers, a relay, a totalizer and foreign events at work: each audit is clean, the deep ones too."""
+    """Two writers, a relay, a totalizer, foreign events, names: each audit is clean, the deep ones too."""
     with bench.running():
         reports = asyncio.run(_load_and_audit(database_url, copy_of_nothing, bench))
     assert [report.findings for report in reports if not report.clean] == []
@@ -51,7 +51,7 @@ def test_audits_under_load_are_clean(database_url: str, copy_of_nothing: str, be
     assert any(report.lag for report in reports)
     assert max(report.figures.get("topic_records", 0) for report in reports) > 0
     last = reports[-1]
-    assert (last.lag, last.foreign) == (0, AUDITS)
+    assert (last.lag, last.foreign, last.named) == (0, AUDITS, 51)
     assert last.counted == last.accepted > 0
 
 
@@ -83,4 +83,5 @@ async def _load(writer: Writer, enough: asyncio.Event) -> None:
     number = 0
     while not enough.is_set():
         number += 1
-        await writer.submit(requests.batch([number, -number, 2**62], [3, number, 1], "", None))
+        totals = ["", "rent", f"meter {number % 50}"]
+        await writer.submit(requests.batch([number, -number, 2**62], [3, number, 1], "", None, totals))

@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client import CollectorRegistry
 
 from sumflow.settings import Address, TotalizerSettings
+from sumflow.sums.event import TOTAL_HEADER
 from sumflow.telemetry.health import Heartbeat
 from sumflow.totalizer.consumer import KafkaToTotal
 from sumflow.totalizer.metrics import Metrics
@@ -61,9 +62,9 @@ class Bench:
             self.send(lane.value(seq, seq, 0), lane.headers(seq), partition)
         self.producer.flush(10)
 
-    def add_foreign(self, event_id: UUID, x: int, partition: int = 0) -> None:
+    def add_foreign(self, event_id: UUID, x: int, partition: int = 0, total: str = "") -> None:
         """Produce an event without lane."""
-        self.send(foreign_value(event_id, x, 0), None, partition)
+        self.send(foreign_value(event_id, x, 0), [(TOTAL_HEADER, total.encode())] if total else None, partition)
         self.producer.flush(10)
 
     def create_topic(self) -> None:
@@ -79,8 +80,8 @@ class Bench:
         return self.database.execute(sql.encode(), parameters).fetchall()
 
     def total(self) -> tuple[int, int]:
-        """Return the count and the sum."""
-        ((count, total),) = self.query("SELECT count, sum FROM totals")
+        """Return the count and the sum, of all totals together."""
+        ((count, total),) = self.query("SELECT sum(count), sum(sum) FROM totals")
         return int(count), int(total)
 
     def eventually(self, look: Callable[[], object], wanted: object) -> None:

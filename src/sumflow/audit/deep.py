@@ -76,7 +76,7 @@ class Deep:
 
     def _batch(self, batch: Batch, trail: Trail) -> int:
         seen = [
-            Seen(lane, e.seq, e.event.payload.x, e.event.payload.y, f"{self._topic}/{e.partition}@{e.offset}")
+            Seen(lane, e.seq, e.event.payload.x, e.event.payload.y, f"{self._topic}/{e.partition}@{e.offset}", e.total)
             for lane, events in batch.lanes.items()
             for e in events
         ]
@@ -101,9 +101,9 @@ class Deep:
             places[event.lane].append(event.seq)
         lanes, firsts, lasts = zip(*lane_runs(places), strict=True)
         asked = {"lanes": list(lanes), "firsts": list(firsts), "lasts": list(lasts)}
-        stored: dict[tuple[UUID, int], set[tuple[int, int]]] = defaultdict(set)
-        for lane, seq, x, y in self._adder.execute(SQL.events, asked):
-            stored[lane, seq].add((x, y))
+        stored: dict[tuple[UUID, int], set[tuple[int, int, str]]] = defaultdict(set)
+        for lane, seq, *addition in self._adder.execute(SQL.events, asked):
+            stored[lane, seq].add(tuple(addition))
         ends: dict[UUID, int] = dict(self._adder.execute(SQL.ends, {"lanes": list(places)}).fetchall())
         return against_outbox(seen, stored, ends, self.report)
 
@@ -144,11 +144,12 @@ class Deep:
             if not rows:
                 break
             count += len(rows)
-            for lane, seq, x, y, result in rows:
+            for lane, seq, x, y, result, _ in rows:
                 if x + y != result:
                     detail = f"parked with a result of {result} for {x} + {y}"
                     self.report.find(Kind.ALTERED, f"{lane}:{seq}", detail)
-            self._against_outbox([Seen(lane, seq, x, y, "the parked events") for lane, seq, x, y, _ in rows])
+            where = "the parked events"
+            self._against_outbox([Seen(lane, seq, x, y, where, name) for lane, seq, x, y, _, name in rows])
         self.report.figures["parked_events"] = count
 
     def _foreign(self) -> None:

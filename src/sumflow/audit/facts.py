@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from sumflow.audit.findings import Report
-from sumflow.sums.totals import Tally
+from sumflow.sums.totals import Tallies, Tally
 
 _NOTHING: Final = Tally()
 
@@ -84,10 +84,14 @@ class Cut:
         dead_letters: dead letters of lanes that may hold their lane up.
         dead_letter_count: all dead letters.
         foreign: what events without a lane brought.
-        total: the one total.
+        total: the one total, of what has no name.
         accepted: the adder's lanes.
         tails: of lanes that are not counted to the end, the outbox's events beyond the mark.
         later_ends: where partitions end, read last of all; only if the totalizer has read beyond what `extents` says.
+        accepted_totals: what the adder's lanes have under each name.
+        tail_totals: what of it is beyond the marks.
+        counted_totals: the totalizer's named totals.
+        foreign_totals: what events without a lane brought to them.
     """
 
     published: Mapping[UUID, int] = field(default_factory=dict)
@@ -104,6 +108,10 @@ class Cut:
     accepted: Mapping[UUID, Accepted] = field(default_factory=dict)
     tails: Mapping[UUID, Tally] = field(default_factory=dict)
     later_ends: Mapping[int, int] = field(default_factory=dict)
+    accepted_totals: Tallies = field(default_factory=dict)
+    tail_totals: Tallies = field(default_factory=dict)
+    counted_totals: Tallies = field(default_factory=dict)
+    foreign_totals: Tallies = field(default_factory=dict)
 
 
 class Books(Protocol):

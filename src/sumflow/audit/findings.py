@@ -33,7 +33,7 @@ class Finding:
 
     Args:
         kind: what is wrong.
-        subject: what it is about, as `total`, a lane, `<lane>:<seq>`, or `<topic>/<partition>@<offset>`.
+        subject: what it is about: `total`, `total '<name>'`, a lane, `<lane>:<seq>`, or `<topic>/<partition>@<offset>`.
         detail: what each side says.
     """
 
@@ -58,6 +58,8 @@ class Report:
     parked: int = 0
     dead_letters: int = 0
     total: int = 0
+    named: int = 0
+    """How many totals have a name."""
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
     """Findings beyond the limit."""

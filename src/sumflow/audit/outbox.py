@@ -38,6 +38,11 @@ class Stored:
         span = self.last - self.first + 1
         return self.count == span and self.sum_of_seqs == (self.first + self.last) * span // 2
 
+    @property
+    def whole(self) -> bool:
+        """Whether the outbox has all events of the lane."""
+        return self.gapless and (self.first, self.last) == (1, self.last_seq)
+
 
 def look(connection: Connection[TupleRow], report: Report) -> None:
     """Compare the outbox with its lanes, at one moment."""
@@ -47,6 +52,12 @@ def look(connection: Connection[TupleRow], report: Report) -> None:
         empty = connection.execute(SQL.empty_lanes, since).fetchall()
         for lane, last_seq in empty:
             report.find(Kind.LOST, f"{lane}:1", f"all {last_seq} events of the lane are gone from the outbox")
+        whole = [lane.number for lane in lanes if lane.whole]
+        for lane, name, count, total, found, made in connection.execute(
+            SQL.outbox_totals, {"numbers": whole, "limit": _LIMIT}
+        ):
+            detail = f"under {name!r} the lane says {total} of {count}, its events in the outbox make {made} of {found}"
+            report.find(Kind.ALTERED, lane, detail)
         broken = {lane.number: lane.lane for lane in lanes if not lane.gapless}
         _places(connection, broken, report)
     judge(lanes, report)
@@ -67,8 +78,7 @@ def judge(lanes: Iterable[Stored], report: Report) -> None:
             report.find(Kind.LOST, f"{lane.lane}:{lane.last + 1}", detail)
         if lane.first > 1 and not lane.may_miss_the_first:
             report.find(Kind.LOST, f"{lane.lane}:1", f"gone from the outbox, up to {lane.first - 1}")
-        whole = lane.gapless and (lane.first, lane.last) == (1, lane.last_seq)
-        if whole and lane.sum != lane.lane_sum:
+        if lane.whole and lane.sum != lane.lane_sum:
             detail = f"the lane says {lane.lane_sum}, its events in the outbox make {lane.sum}"
             report.find(Kind.ALTERED, lane.lane, f"{detail} ({lane.sum - lane.lane_sum:+d})")
 

@@ -14,11 +14,21 @@ FROM lanes;
 SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass;
 
 -- name: tails
--- Adder: number and sum of the outbox's events beyond the totalizer's mark, of the lanes that are not counted to the end.
-SELECT d.number, count(e.seq), coalesce(sum(e.x) + sum(e.y), 0)
+-- Adder: number and sum of the outbox's events beyond the totalizer's mark, of the lanes that are not counted to the end, by
+-- lane and name of the total.
+SELECT d.number, coalesce(e.total, ''), count(e.seq), coalesce(sum(e.x) + sum(e.y), 0)
 FROM unnest(%(numbers)s::int[], %(marks)s::bigint[]) AS d (number, mark)
 LEFT JOIN events e ON e.lane = d.number AND e.seq > d.mark
-GROUP BY d.number;
+GROUP BY d.number, e.total;
+
+-- name: accepted_totals
+-- Adder: what all lanes have under each name.
+SELECT total, sum(count), sum(sum) FROM lane_totals GROUP BY total;
+
+-- name: counted_totals
+-- Totalizer: the named totals, and what events without a lane brought to them; a row that is gone counts nothing.
+SELECT name, coalesce(t.count, 0), coalesce(t.sum, 0), coalesce(f.count, 0), coalesce(f.sum, 0)
+FROM (SELECT * FROM totals WHERE name <> '') AS t FULL JOIN named_foreign_totals f USING (name);
 
 -- name: counted
 -- Totalizer: every lane.
@@ -57,6 +67,21 @@ SELECT coalesce(l.lane::text, 'number ' || e.lane), e.lane, count(*), min(e.seq)
 FROM events e LEFT JOIN lanes l ON l.number = e.lane
 GROUP BY e.lane, l.lane, l.last_seq, l.sum, l.opened_at;
 
+-- name: outbox_totals
+-- Adder: of lanes that the outbox has whole, the names under which it has something else than the lane says.
+SELECT l.lane::text, d.total, d.count, d.sum, d.found, d.made
+FROM (
+    SELECT lane AS number, total, coalesce(k.count, 0) AS count, coalesce(k.sum, 0) AS sum,
+           coalesce(e.count, 0) AS found, coalesce(e.sum, 0) AS made
+    FROM (
+        SELECT lane, total, count(*) AS count, sum(x) + sum(y) AS sum FROM events
+        WHERE total IS NOT NULL AND lane = ANY (%(numbers)s::int[]) GROUP BY lane, total
+    ) AS e
+    FULL JOIN (SELECT * FROM lane_totals WHERE lane = ANY (%(numbers)s::int[])) AS k USING (lane, total)
+) AS d
+JOIN lanes l USING (number)
+WHERE (d.count, d.sum) <> (d.found, d.made) ORDER BY d.number, d.total LIMIT %(limit)s;
+
 -- name: empty_lanes
 -- Adder: lanes without any event in the outbox that has to have them all.
 SELECT lane::text, last_seq FROM lanes l
@@ -78,7 +103,7 @@ WHERE successor > seq + 1 ORDER BY lane, seq LIMIT %(limit)s;
 
 -- name: events
 -- Adder: the events of runs of places.
-SELECT l.lane, e.seq, e.x, e.y
+SELECT l.lane, e.seq, e.x, e.y, coalesce(e.total, '')
 FROM unnest(%(lanes)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[]) AS d (lane, first, last)
 JOIN lanes l ON l.lane = d.lane
 JOIN events e ON e.lane = l.number AND e.seq BETWEEN d.first AND d.last;
@@ -109,7 +134,7 @@ WHERE NOT EXISTS (
 
 -- name: parked_events
 -- Totalizer: the parked events after a place, in order.
-SELECT lane, seq, x, y, result FROM parked
+SELECT lane, seq, x, y, result, coalesce(total, '') FROM parked
 WHERE (lane, seq) > (%(lane)s::uuid, %(seq)s::bigint) ORDER BY lane, seq LIMIT %(limit)s;
 
 -- name: remembered

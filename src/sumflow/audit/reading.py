@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked
 from sumflow.database import queries
 from sumflow.errors import SumflowError
-from sumflow.sums.totals import Tally
+from sumflow.sums.totals import Tallies, Tally, tally
 
 SQL: Final = queries("sumflow.audit")
 _OPTIONS: Final = "-c default_transaction_read_only=on -c statement_timeout=600000 -c lock_timeout=10000"
@@ -45,11 +45,18 @@ def read_cut(
             seen = read_totalizer(counting, topic)
         with accepting.transaction():
             accepted = read_accepted(accepting)
-            tails = _tails(accepting, accepted, seen["counted"])
+            seen |= _tails(accepting, accepted, seen["counted"])
+            accepted_totals = _tallies(accepting.execute(SQL.accepted_totals))
         read_past = any(reached > held[p].end for p, reached in seen["next_offsets"].items() if p in held)
         ends = {p: extent.end for p, extent in extents().items()} if read_past else {}
     return Cut(
-        published=published, topic_id=topic_id, extents=held, accepted=accepted, tails=tails, later_ends=ends, **seen
+        published=published,
+        topic_id=topic_id,
+        extents=held,
+        accepted=accepted,
+        accepted_totals=accepted_totals,
+        later_ends=ends,
+        **seen,
     )
 
 
@@ -94,8 +101,11 @@ def read_totalizer(connection: Connection[TupleRow], topic: str) -> dict[str, An
     """Read the totalizer's share of a `Cut`, by the names of its fields."""
     lanes = connection.execute(SQL.counted)
     ((count, total, foreign_count, foreign_sum, dead_letters),) = connection.execute(SQL.totals).fetchall()
+    named = connection.execute(SQL.counted_totals).fetchall()
     return {
         "counted": {lane: Counted(mark, int(n), int(amount), parked) for lane, mark, n, amount, parked in lanes},
+        "counted_totals": _tallies(row[:3] for row in named),
+        "foreign_totals": _tallies((row[0], *row[3:]) for row in named),
         "parked": {lane: Parked(rows, last) for lane, rows, last in connection.execute(SQL.parked)},
         "next_offsets": dict(connection.execute(SQL.next_offsets, {"topic": topic}).fetchall()),
         "topics_read": frozenset(read for (read,) in connection.execute(SQL.topics_read, {"topic": topic})),
@@ -108,9 +118,19 @@ def read_totalizer(connection: Connection[TupleRow], topic: str) -> dict[str, An
 
 def _tails(
     connection: Connection[TupleRow], accepted: Mapping[UUID, Accepted], counted: Mapping[UUID, Counted]
-) -> dict[UUID, Tally]:
+) -> dict[str, Any]:
     marks = {lane: counted[lane].mark if lane in counted else 0 for lane in accepted}
     behind = {row.number: lane for lane, row in accepted.items() if marks[lane] < row.last_seq}
     asked = {"numbers": list(behind), "marks": [marks[lane] for lane in behind.values()]}
-    rows = connection.execute(SQL.tails, asked) if behind else ()
-    return {behind[number]: Tally(count, int(total)) for number, count, total in rows}
+    tails: dict[UUID, Tally] = {}
+    named: Tallies = {}
+    for number, name, count, total in connection.execute(SQL.tails, asked) if behind else ():
+        known = tails.get(behind[number], Tally())
+        tails[behind[number]] = Tally(known.count + count, known.sum + int(total))
+        if name:
+            tally(named, name, count, int(total))
+    return {"tails": tails, "tail_totals": named}
+
+
+def _tallies(rows: Iterable[TupleRow]) -> Tallies:
+    return {name: Tally(int(count), int(total)) for name, count, total in rows}

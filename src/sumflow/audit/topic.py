@@ -118,11 +118,12 @@ class Seen:
     x: int
     y: int
     place: str
+    total: str = ""
 
 
 def against_outbox(
     seen: Sequence[Seen],
-    stored: Mapping[tuple[UUID, int], set[tuple[int, int]]],
+    stored: Mapping[tuple[UUID, int], set[tuple[int, int, str]]],
     ends: Mapping[UUID, int],
     report: Report,
 ) -> int:
@@ -130,7 +131,7 @@ def against_outbox(
 
     Args:
         seen: the events.
-        stored: the numbers that the outbox has in their places.
+        stored: the numbers, and the names of totals, that the outbox has in their places.
         ends: where their lanes end; a lane that does not exist has none.
         report: takes what is wrong.
     """
@@ -138,12 +139,16 @@ def against_outbox(
     for event in seen:
         known = stored.get((event.lane, event.seq))
         if event.seq > ends.get(event.lane, 0):
-            detail = f"{event.lane}:{event.seq} ({event.x} + {event.y}) was never accepted"
+            detail = f"{event.lane}:{event.seq} ({_said(event.x, event.y, event.total)}) was never accepted"
             report.find(Kind.INVENTED, event.place, detail)
         elif known:
             compared += 1
-            if known != {(event.x, event.y)}:
-                told = " and ".join(f"{x} + {y}" for x, y in sorted(known))
-                detail = f"{event.x} + {event.y} at {event.place}, {told} in the outbox"
+            if known != {(event.x, event.y, event.total)}:
+                told = " and ".join(_said(*each) for each in sorted(known))
+                detail = f"{_said(event.x, event.y, event.total)} at {event.place}, {told} in the outbox"
                 report.find(Kind.ALTERED, f"{event.lane}:{event.seq}", detail)
     return compared
+
+
+def _said(x: int, y: int, total: str) -> str:
+    return f"{x} + {y} in {total!r}" if total else f"{x} + {y}"

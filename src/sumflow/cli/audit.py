@@ -124,6 +124,7 @@ def document(report: Report) -> dict[str, Any]:
         "parked": report.parked,
         "dead_letters": report.dead_letters,
         "total": report.total,
+        "named_totals": report.named,
         "findings": [{"kind": str(f.kind), "subject": f.subject, "detail": f.detail} for f in report.findings],
         "more_findings": report.more,
         "events": report.figures,
@@ -137,6 +138,8 @@ def lines(report: Report) -> Iterator[str]:
     yield f"lag: {report.lag:,} on their way, {report.unpublished:,} of them not published yet"
     aside = [(report.foreign, "foreign counted"), (report.parked, "parked"), (report.dead_letters, "dead letters")]
     yield "beside the lanes: " + ", ".join(f"{count:,} {what}" for count, what in aside)
+    if report.named:
+        yield f"{report.named:,} named totals compared, each by itself"
     for name, count in report.figures.items():
         yield f"{_FIGURES[name]}: {count:,}"
     yield from report.notes
