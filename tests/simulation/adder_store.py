@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from sumflow.adder.session import SQL
-from tests.simulation.storage import Blocked, Journal, Rows, Table, Write, broken_connection
+from tests.simulation.storage import Blocked, Journal, Rows, Table, Write, broken_connection, parsed
 
 Parameters = dict[str, Any]
 Result = tuple[Rows, int]
@@ -188,12 +188,13 @@ class AdderStore:
             return [], 0
         moved = row._replace(last_seq=row.last_seq + count, counted=row.counted + count, sum=row.sum + int(p["sum"]))
         session.writes.append((self.lanes, number, moved))
-        created_at, totals = p["created_at"], p["totals"] or [""] * count
-        for ordinal, (x, y, name) in enumerate(zip(_ints(p["xs"]), _ints(p["ys"]), totals, strict=True), before + 1):
+        xs, ys, totals = (parsed(p[column]) for column in ("xs", "ys", "totals"))
+        created_at = p["created_at"]
+        for ordinal, (x, y, name) in enumerate(zip(xs, ys, totals or [""] * count, strict=True), before + 1):
             session.writes.append((self.events, (number, ordinal), (ordinal, x, y, created_at, None, name or None)))
-        for name, brought, value in zip(p["names"], p["counts"], p["sums"], strict=True):
+        for name, brought, value in zip(*(parsed(p[column]) for column in ("names", "counts", "sums")), strict=True):
             had = self.lane_totals.get((number, name), (0, 0))
-            session.writes.append((self.lane_totals, (number, name), (had[0] + brought, had[1] + int(value))))
+            session.writes.append((self.lane_totals, (number, name), (had[0] + brought, had[1] + value)))
         return [("",)], 1
 
     def close_lane(self, session: Session, p: Parameters) -> Result:
@@ -276,10 +277,6 @@ class AdderStore:
                 session.writes.append((self.lanes, number, row._replace(drained=True)))
                 drained.append((number,))
         return drained, len(drained)
-
-
-def _ints(array: str) -> list[int]:
-    return [int(text) for text in array[1:-1].split(",")]
 
 
 _HANDLERS: dict[str, Callable[[AdderStore, Session, Parameters], Result]] = {

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from sumflow.adder.session import SQL
+from sumflow.database import array_of_numbers, array_of_texts
 from tests.simulation.adder_store import AdderStore, Session
 from tests.simulation.storage import Blocked
 
@@ -138,13 +139,14 @@ class BothAdders:
         row = self.store.lanes.get(number)
         last_seq = row.last_seq if row and self.random.random() < 0.8 else self.random.randint(0, 3)
         xs = [self.random.randint(-9, 9) for _ in range(self.random.randint(1, 3))]
-        array = "{" + ",".join(map(str, xs)) + "}"
+        array = array_of_numbers(xs)
         created_at = datetime(2026, 1, 2, tzinfo=UTC)
         group = {"number": number, "last_seq": last_seq, "count": len(xs), "sum": 2 * sum(xs), "created_at": created_at}
         group |= {"xs": array, "ys": array, "traceparents": "{}"}
         names = sorted({self.random.choice(TOTALS) for _ in range(2)} - {""})
         totals = [self.random.choice(["", *names]) for _ in xs] if names else []
-        return group | {"totals": totals, "names": names, "counts": [1] * len(names), "sums": [2] * len(names)}
+        group |= {"totals": array_of_texts(totals), "names": array_of_texts(names)}
+        return group | {"counts": array_of_numbers([1] * len(names)), "sums": array_of_numbers([2] * len(names))}
 
     def _both(self, pair: Pair, statement: str, parameters: dict[str, Any]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,12 @@ Rows = list[tuple[Any, ...]]
 Table = dict[Any, Any]
 Write = tuple[Table, Any, Any]
 """Table, key, new value; the value None deletes."""
+
+
+def parsed(array: str) -> list[Any]:
+    """Read an array that `sumflow.database.arrays` wrote; without its braces it is as JSON writes a list."""
+    values: list[Any] = json.loads(f"[{array[1:-1]}]")
+    return values
 
 
 class Blocked(Exception):  # noqa: N818 - not a failure: the statement waits for another session

@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from sumflow.database import queries
-from tests.simulation.storage import Journal, Rows, Table, Write, broken_connection
+from tests.simulation.storage import Journal, Rows, Table, Write, broken_connection, parsed
 
 SQL = queries("sumflow.totalizer")
 Parameters = dict[str, Any]
@@ -187,11 +187,11 @@ class Connection:
 
     def count_named(self, p: Parameters) -> Rows:
         """Move the named totals."""
-        for name, count, added in zip(p["names"], p["counts"], p["sums"], strict=True):
+        for name, count, added in zip(*(parsed(p[column]) for column in ("names", "counts", "sums")), strict=True):
             self._move(name, count, added)
         return []
 
-    def _move(self, name: str, count: int, added: Decimal) -> Rows:
+    def _move(self, name: str, count: int, added: Decimal | int) -> Rows:
         had = self._get(self._store.totals, name) or (0, 0)
         self._set(self._store.totals, name, (had[0] + count, had[1] + int(added)))
         return []

@@ -12,6 +12,7 @@ import grpc
 
 from sumflow.adder.comeback import Pace
 from sumflow.adder.requests import MAX_BATCH_ADDITIONS, Refused, Request
+from sumflow.database import array_of_numbers, array_of_texts
 from sumflow.sums.event import Position
 from sumflow.sums.totals import Tallies, tally
 
@@ -127,13 +128,13 @@ def split_repeats(requests: Iterable[Request]) -> tuple[list[Request], list[Requ
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A group's additions in the order of their seq, one array of PostgreSQL a column; numbers as its text."""
+    """A group's additions in the order of their seq, as the texts of PostgreSQL arrays: one parameter a column."""
 
     xs: str
     ys: str
     traceparents: str
     """Empty if no request has one; a shorter array is filled up with NULL."""
-    totals: list[str]
+    totals: str
     """Empty if no addition has a name."""
 
 
@@ -147,15 +148,11 @@ def columns(placed: Sequence[Placed]) -> Columns:
     if any(request.totals for request in requests):
         totals = [name for request in requests for name in request.totals or [""] * len(request)]
     return Columns(
-        xs=_array(str(x) for request in requests for x in request.xs),
-        ys=_array(str(y) for request in requests for y in request.ys),
-        traceparents=_array(traces),
-        totals=totals,
+        xs=array_of_numbers(x for request in requests for x in request.xs),
+        ys=array_of_numbers(y for request in requests for y in request.ys),
+        traceparents=array_of_numbers(traces),
+        totals=array_of_texts(totals),
     )
-
-
-def _array(values: Iterable[str]) -> str:
-    return "{" + ",".join(values) + "}"
 
 
 def total(requests: Iterable[Request]) -> int:

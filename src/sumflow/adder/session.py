@@ -129,9 +129,9 @@ class LaneSession:
             "ys": additions.ys,
             "traceparents": additions.traceparents,
             "totals": additions.totals,
-            "names": list(tallies),
-            "counts": [tally.count for tally in tallies.values()],
-            "sums": [Decimal(tally.sum) for tally in tallies.values()],
+            "names": database.array_of_texts(tallies),
+            "counts": database.array_of_numbers(tally.count for tally in tallies.values()),
+            "sums": database.array_of_numbers(tally.sum for tally in tallies.values()),
         }
         await self._cursor.execute(SQL.store_group, parameters, prepare=True)
         if self._cursor.rowcount != 1:

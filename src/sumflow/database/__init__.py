@@ -1,8 +1,9 @@
 """What adder and totalizer share about PostgreSQL: how to reach it, how a schema comes to be, where queries live."""
 
+from sumflow.database.arrays import array_of_numbers, array_of_texts
 from sumflow.database.backoff import Backoff
 from sumflow.database.connections import conninfo
 from sumflow.database.migrations import migrate
 from sumflow.database.queries import Queries, queries
 
-__all__ = ["Backoff", "Queries", "conninfo", "migrate", "queries"]
+__all__ = ["Backoff", "Queries", "array_of_numbers", "array_of_texts", "conninfo", "migrate", "queries"]

@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from sumflow.database import queries
+from sumflow.database import array_of_numbers, array_of_texts, queries
 from sumflow.sums.totals import Tallies, tally
 from sumflow.totalizer.fold import Acknowledged, LaneFold, acknowledged, distinct, fold
 from sumflow.totalizer.records import Batch, ForeignEvent, LaneEvent, Poison
@@ -223,6 +223,9 @@ def _count_foreign(connection: Connection[TupleRow], foreign: list[ForeignEvent]
 
 
 def _include(named: Tallies, more: Tallies) -> None:
+    if not named:
+        named.update(more)  # a batch of one lane, most often: nothing to add up
+        return
     for name, brought in more.items():
         tally(named, name, brought.count, brought.sum)
 
@@ -230,9 +233,9 @@ def _include(named: Tallies, more: Tallies) -> None:
 def _count_named(connection: Connection[TupleRow], query: str, named: Tallies) -> None:
     if named:
         columns = {
-            "names": list(named),
-            "counts": [brought.count for brought in named.values()],
-            "sums": [Decimal(brought.sum) for brought in named.values()],
+            "names": array_of_texts(named),
+            "counts": array_of_numbers(brought.count for brought in named.values()),
+            "sums": array_of_numbers(brought.sum for brought in named.values()),
         }
         connection.execute(query, columns)
 
