@@ -46,7 +46,7 @@ def read_cut(
         with accepting.transaction():
             accepted = read_accepted(accepting)
             seen |= _tails(accepting, accepted, seen["counted"])
-            accepted_totals = _tallies(accepting.execute(SQL.accepted_totals))
+            accepted_totals = tallies(accepting.execute(SQL.accepted_totals))
         read_past = any(reached > held[p].end for p, reached in seen["next_offsets"].items() if p in held)
         ends = {p: extent.end for p, extent in extents().items()} if read_past else {}
     return Cut(
@@ -104,8 +104,8 @@ def read_totalizer(connection: Connection[TupleRow], topic: str) -> dict[str, An
     named = connection.execute(SQL.counted_totals).fetchall()
     return {
         "counted": {lane: Counted(mark, int(n), int(amount), parked) for lane, mark, n, amount, parked in lanes},
-        "counted_totals": _tallies(row[:3] for row in named),
-        "foreign_totals": _tallies((row[0], *row[3:]) for row in named),
+        "counted_totals": tallies(row[:3] for row in named),
+        "foreign_totals": tallies((row[0], *row[3:]) for row in named),
         "parked": {lane: Parked(rows, last) for lane, rows, last in connection.execute(SQL.parked)},
         "next_offsets": dict(connection.execute(SQL.next_offsets, {"topic": topic}).fetchall()),
         "topics_read": frozenset(read for (read,) in connection.execute(SQL.topics_read, {"topic": topic})),
@@ -132,5 +132,6 @@ def _tails(
     return {"tails": tails, "tail_totals": named}
 
 
-def _tallies(rows: Iterable[TupleRow]) -> Tallies:
-    return {name: Tally(int(count), int(total)) for name, count, total in rows}
+def tallies(rows: Iterable[TupleRow]) -> Tallies:
+    """Return rows of a name, a count and a sum as values; a name that has nothing is left out."""
+    return {name: Tally(int(count), int(total)) for name, count, total in rows if count or total}

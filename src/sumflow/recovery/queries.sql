@@ -5,10 +5,6 @@
 SELECT t.total, sum(t.count), sum(t.sum)
 FROM lane_totals t JOIN lanes l ON l.number = t.lane WHERE l.partition IS NOT NULL GROUP BY t.total;
 
--- name: foreign_names
--- Totalizer: what events without a lane brought to each name.
-SELECT name, count, sum FROM named_foreign_totals;
-
 -- name: hold_totals
 -- Let batches that are under way end and keep others waiting: each begins with a row of this table. Readers go on.
 LOCK TABLE offsets IN EXCLUSIVE MODE;

@@ -8,7 +8,7 @@ A totalizer's next transaction finds other offsets than it expects, and starts a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -18,11 +18,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from sumflow.audit.facts import Books, Cut
-from sumflow.audit.reading import connected, read_accepted, read_totalizer
+from sumflow.audit.reading import connected, read_accepted, read_totalizer, tallies
 from sumflow.database import queries
 from sumflow.errors import SumflowError
 from sumflow.recovery.plan import Plan, plan
-from sumflow.sums.totals import Tallies, Tally
 
 _sql: Final = queries("sumflow.recovery")
 _OPTIONS: Final = (
@@ -77,16 +76,11 @@ def not_taken_back(decided: Plan) -> SumflowError:
 def _decide(counting: Connection[TupleRow], accepting: Connection[TupleRow], topic: str, held: Cut) -> Plan:
     """Read both sides, the totalizer first, and decide."""
     seen = read_totalizer(counting, topic)
-    foreign = counting.execute(_sql.foreign_names).fetchall()
     with accepting.transaction():
         accepted = read_accepted(accepting)
-        names = accepting.execute(_sql.accepted_names).fetchall()
+        names = tallies(accepting.execute(_sql.accepted_names))
     cut = Cut(topic_id=held.topic_id, extents=held.extents, accepted=accepted, **seen)
-    return plan(cut, _tallies(names), _tallies(foreign))
-
-
-def _tallies(rows: Iterable[TupleRow]) -> Tallies:
-    return {name: Tally(int(count), int(total)) for name, count, total in rows}
+    return plan(cut, names, cut.foreign_totals)
 
 
 @contextmanager
@@ -117,12 +111,12 @@ def _write(counting: Connection[TupleRow], topic: str, held: Cut, decided: Plan)
     counting.execute(_sql.forget_parked)
     totals = {"": decided.after, **decided.named}
     counting.execute(_sql.forget_totals)
-    tallies = {
+    columns = {
         "names": list(totals),
         "counts": [Decimal(each.count) for each in totals.values()],
         "sums": [Decimal(each.sum) for each in totals.values()],
     }
-    counting.execute(_sql.set_totals, tallies)
+    counting.execute(_sql.set_totals, columns)
     counting.execute(_sql.forget_offsets, {"topic": topic})
     offsets = {
         "topic": topic,
