@@ -21,6 +21,7 @@ import psycopg
 from sumflow import database
 from sumflow.adder.grouping import Known, Placed, columns, named, place, split_repeats, total
 from sumflow.adder.requests import Refused, Request
+from sumflow.database import array_of_numbers, array_of_texts
 from sumflow.settings import AdderSettings
 from sumflow.sums.event import Position
 
@@ -129,9 +130,9 @@ class LaneSession:
             "ys": additions.ys,
             "traceparents": additions.traceparents,
             "totals": additions.totals,
-            "names": database.array_of_texts(tallies),
-            "counts": database.array_of_numbers(tally.count for tally in tallies.values()),
-            "sums": database.array_of_numbers(tally.sum for tally in tallies.values()),
+            "names": array_of_texts(tallies),
+            "counts": array_of_numbers(tally.count for tally in tallies.values()),
+            "sums": array_of_numbers(tally.sum for tally in tallies.values()),
         }
         await self._cursor.execute(SQL.store_group, parameters, prepare=True)
         if self._cursor.rowcount != 1:
