@@ -23,6 +23,7 @@ from sumflow.local.datadir import DataDir
 from sumflow.local.lifecycle import Life, Phase
 from sumflow.local.supervisor import Supervisor
 from sumflow.settings import CommandSettings
+from sumflow.telemetry.health import HALTED
 from sumflow.topology.model import KafkaCluster, Topology
 
 PROGRAMS = "programs"
@@ -163,7 +164,10 @@ class Bringup:
         self.supervisor.start(self._names("postgres"))
 
     def _stage_ready(self, *stages: str) -> Callable[[], steps.Readiness]:
-        """Return the condition that all components of the stages are ready; it raises for one that has no hope."""
+        """Return the condition that all components of the stages are ready; it raises for one that has no hope.
+
+        One that halted is told and not waited for: what it needs is a command that needs the others.
+        """
 
         def look() -> steps.Readiness:
             lives = self.supervisor.lives
@@ -171,9 +175,11 @@ class Bringup:
             for component in members:
                 _require_hope(component, lives[component.name])
             waiting = [c.name for c in members if lives[c.name].phase is not Phase.READY]
-            if waiting:
-                return steps.NotYet(f"{waiting[0]}: {lives[waiting[0]].problem or lives[waiting[0]].phase}")
-            return steps.Ready(", ".join(component.name for component in members))
+            halted = {name: lives[name].problem for name in waiting if HALTED in lives[name].problem}
+            if going := [name for name in waiting if name not in halted]:
+                return steps.NotYet(f"{going[0]}: {lives[going[0]].problem or lives[going[0]].phase}")
+            ready = [component.name for component in members if component.name not in halted]
+            return steps.Ready("; ".join([", ".join(ready), *(f"{name}: {said}" for name, said in halted.items())]))
 
         return look
 

@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 from wsgiref.simple_server import make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -18,6 +18,9 @@ from prometheus_client.exposition import ThreadingWSGIServer, _SilentHandler
 
 from sumflow.errors import SumflowError
 from sumflow.settings import Address
+
+HALTED: Final = "halted: "
+"""How the reason of a service begins that works no further until a person acts: waiting does not make it ready."""
 
 
 class Heartbeat:

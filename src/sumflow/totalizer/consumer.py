@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from sumflow.settings import TotalizerSettings
-from sumflow.telemetry.health import Heartbeat
+from sumflow.telemetry.health import HALTED, Heartbeat
 from sumflow.totalizer import broker, ledger, machine, upkeep
 from sumflow.totalizer.machine import Consuming, Halted, Joining, Positioning, State, Stopped
 from sumflow.totalizer.metrics import Metrics
@@ -79,7 +79,7 @@ class KafkaToTotal:
             case Positioning(_, trouble):
                 return f"reading starts anew: {trouble}" if trouble else "looking up where to read from"
             case Halted(halt):
-                return f"halted: {halt.reason}. {halt.remedy}"
+                return f"{'' if halt.passing else HALTED}{halt.reason}. {halt.remedy}"
             case Stopped():
                 return "stopping"
             case _:

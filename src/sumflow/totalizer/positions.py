@@ -16,6 +16,8 @@ class Halt:
 
     reason: str
     remedy: str
+    passing: bool = False
+    """Nothing is missing: it is only not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, S
     if facts is None:
         if stored:
             return Halt(f"the topic {topic} was deleted: offsets are stored for it, Kafka does not know it", _RECREATE)
-        return Halt(f"the topic {topic} does not exist", "Create it; it is then read from its beginning.")
+        return Halt(f"the topic {topic} does not exist", "Create it; it is then read from its beginning.", passing=True)
     if others := {str(offset.topic_id) for offset in stored.values()} - {str(facts.topic_id)}:
         told = f"it is {facts.topic_id}, offsets are stored for {', '.join(sorted(others))}"
         return Halt(f"the topic {topic} was recreated: {told}", REBUILD)
@@ -57,12 +59,14 @@ def decide_positions(
     """Return the next offset of each partition, or why there is none."""
     halt = decide_identity(topic, facts, stored)
     if halt or facts is None:
-        return halt or Halt(f"the topic {topic} does not exist", "Create it.")
+        return halt or Halt(f"the topic {topic} does not exist", "Create it.", passing=True)
     positions = {partition: stored[partition].next_offset if partition in stored else 0 for partition in partitions}
     for partition, position in positions.items():
         if partition not in facts.end_offsets:
             return Halt(
-                f"{topic}/{partition} is assigned, but not every broker knows it", "Reading begins when they do."
+                f"{topic}/{partition} is assigned, but not every broker knows it",
+                "Reading begins when they do.",
+                passing=True,
             )
         first, end = facts.first_offsets[partition], facts.end_offsets[partition]
         if not first <= position <= end:
