@@ -17,9 +17,11 @@ from tests.audit.scene import named
 LANE, OTHER = UUID(int=1), UUID(int=2)
 
 
-def follow(seqs: list[int], published: int, first_offset: int = 0) -> tuple[set[tuple[Kind, str]], int]:
+def follow(
+    seqs: list[int], published: int, first_offset: int = 0, rebuilt: int = 0
+) -> tuple[set[tuple[Kind, str]], int]:
     """Follow one lane through partition 0; return the findings and the number of repetitions."""
-    report, trail = Report(), Trail("sums", {0: first_offset})
+    report, trail = Report(), Trail("sums", {0: first_offset}, {LANE: rebuilt})
     for offset, seq in enumerate(seqs):
         trail.follow(LANE, seq, 0, first_offset + offset, report)
     trail.close({LANE: published} if published else {}, {LANE: 0}, report)
@@ -38,7 +40,7 @@ def test_repetitions_are_no_fault(published: int, restarts: list[int]) -> None:
 
 def test_repetitions_are_named_up_to_a_limit() -> None:
     """The first ones are named with their places, all are counted."""
-    report, trail = Report(), Trail("sums", {0: 0})
+    report, trail = Report(), Trail("sums", {0: 0}, {})
     for offset in range(topic.REPEATS_NAMED + 5):
         trail.follow(LANE, 1, 0, offset, report)
     assert trail.repeats[0] == f"sent again: {LANE}:1 at sums/0@1"
@@ -67,6 +69,12 @@ def test_what_retention_may_have_removed_is_not_missing() -> None:
     assert follow([], 8) == ({(Kind.LOST, f"{LANE}:1")}, 0)
 
 
+@pytest.mark.parametrize(("seqs", "missing"), [([6, 7], []), ([7], [6]), ([2, 7], [6]), ([], [6]), ([1, 2, 3], [6])])
+def test_what_was_rebuilt_need_not_be_in_the_topic(seqs: list[int], missing: list[int]) -> None:
+    """A topic that lost records stays without them; what comes after the rebuild has to be there."""
+    assert follow(seqs, 7, rebuilt=5)[0] == {(Kind.LOST, f"{LANE}:{first}") for first in missing}
+
+
 def test_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """More missing places than are remembered are told at once, and still once."""
     monkeypatch.setattr(topic, "MISSING_LIMIT", 3)
@@ -75,7 +83,7 @@ def test_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lane_in_two_partitions_is_a_fault() -> None:
     """The record is named by its place."""
-    report, trail = Report(), Trail("sums", {0: 0, 1: 0})
+    report, trail = Report(), Trail("sums", {0: 0, 1: 0}, {})
     trail.follow(LANE, 1, 0, 0, report)
     trail.follow(LANE, 2, 1, 9, report)
     assert named(report) == {(Kind.INVENTED, "sums/1@9")}

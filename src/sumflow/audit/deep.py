@@ -63,7 +63,8 @@ class Deep:
         published = {lane: row.published_seq for lane, row in lanes.items() if row.published_seq}
         held = extents()
         self._next_offsets = dict(self._totalizer.execute(SQL.next_offsets, {"topic": self._topic}).fetchall())
-        trail = Trail(self._topic, {partition: extent.first for partition, extent in held.items()})
+        rebuilt: dict[UUID, int] = dict(self._totalizer.execute(SQL.rebuilt).fetchall())
+        trail = Trail(self._topic, {partition: extent.first for partition, extent in held.items()}, rebuilt)
         figures = self.report.figures = {**self.report.figures, "topic_records": 0, "topic_records_in_outbox": 0}
         with open_records(held) as messages:
             for batch in messages:

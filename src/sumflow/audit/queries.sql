@@ -124,6 +124,10 @@ WHERE NOT EXISTS (SELECT FROM lane_marks m WHERE m.lane = d.lane AND m.mark >= d
 SELECT d.event_id FROM unnest(%(event_ids)s::uuid[]) AS d (event_id)
 WHERE NOT EXISTS (SELECT FROM processed_events p WHERE p.event_id = d.event_id);
 
+-- name: rebuilt
+-- Totalizer: up to where lanes were counted from the adder's database, whatever the topic has of them.
+SELECT lane, rebuilt_to FROM lane_marks WHERE rebuilt_to > 0;
+
 -- name: unburied
 -- Totalizer: which of these places have no dead letter.
 SELECT d.partition, d."offset" FROM unnest(%(partitions)s::int[], %(offsets)s::bigint[]) AS d (partition, "offset")

@@ -27,11 +27,13 @@ class Trail:
     Args:
         topic: its name, for what is said.
         first_offsets: where each partition begins; one that begins at 0 has every record that was ever published.
+        rebuilt: up to where lanes were counted without the topic, which may have lost their records before that.
     """
 
-    def __init__(self, topic: str, first_offsets: Mapping[int, int]) -> None:
+    def __init__(self, topic: str, first_offsets: Mapping[int, int], rebuilt: Mapping[UUID, int]) -> None:
         self._topic = topic
         self._first_offsets = first_offsets
+        self._rebuilt = rebuilt
         self._lanes: dict[UUID, _Followed] = {}
         self._kept = 0
         self.repeated = 0
@@ -86,6 +88,9 @@ class Trail:
             self._gone(lane, known.highest + 1, seq - 1, report)
 
     def _gone(self, lane: UUID, first: int, last: int, report: Report) -> None:
+        first = max(first, self._rebuilt.get(lane, 0) + 1)
+        if first > last:
+            return
         upto = f", up to {last}" if last > first else ""
         report.find(Kind.LOST, f"{lane}:{first}", f"published, and not in the topic {self._topic}{upto}")
 

@@ -11,13 +11,13 @@ LOCK TABLE offsets IN EXCLUSIVE MODE;
 
 -- name: set_lanes
 -- Count the adder's lanes to their ends.
-INSERT INTO lane_marks AS m (lane, topic, partition, mark, count, sum)
-SELECT d.lane, %(topic)s, d.partition, d.last_seq, d.last_seq, d.sum
+INSERT INTO lane_marks (lane, topic, partition, mark, count, sum, rebuilt_to)
+SELECT d.lane, %(topic)s, d.partition, d.last_seq, d.last_seq, d.sum, d.last_seq
 FROM unnest(%(lanes)s::uuid[], %(partitions)s::int[], %(last_seqs)s::bigint[], %(sums)s::numeric[])
     AS d (lane, partition, last_seq, sum)
 ORDER BY d.lane
-ON CONFLICT (lane) DO UPDATE SET mark = excluded.mark, count = excluded.count, sum = excluded.sum, updated_at = now()
-WHERE (m.mark, m.count, m.sum) IS DISTINCT FROM (excluded.mark, excluded.count, excluded.sum);
+ON CONFLICT (lane) DO UPDATE SET
+    mark = excluded.mark, count = excluded.count, sum = excluded.sum, rebuilt_to = excluded.rebuilt_to, updated_at = now();
 
 -- name: forget_lanes
 -- Take out lanes that the adder does not have, or has not published.
