@@ -65,7 +65,7 @@ def test_json_says_the_same(run: Run) -> None:
     document = json.loads(out)
     assert code == 0
     assert (document["x"], document["y"], document["sum"], document["total"]) == (2, 3, 5, 15)
-    assert json.loads(run("total", "--json")[1]) == {"total": 15}
+    assert json.loads(run("total", "--json")[1]) == {"name": "", "total": 15}
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def pipeline_refuses_after(pipeline: Pipeline, batches: int) -> None:
     """Let a pipeline refuse everything once it has stored a number of batches."""
     store = pipeline._store
 
-    def stores(x: list[int], y: list[int], request_id: str) -> object:
+    def stores(x: list[int], y: list[int], request_id: str, total: str) -> object:
         known = pipeline.batches
-        answer = store(x, y, request_id)
+        answer = store(x, y, request_id, total)
         if known < batches == pipeline.batches:
             pipeline.fail_before = 1_000_000
         return answer
@@ -191,6 +191,7 @@ def test_the_summary_in_json_has_every_figure(run: Run, tmp_path: Path) -> None:
         "accepted": 1,
         "rejected": 1,
         "added": 3,
+        "name": "",
         "total_before": 10,
         "total_after": 13,
         "problem": None,

@@ -13,7 +13,7 @@ from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 from uuid import UUID
 
 import grpc
@@ -42,6 +42,7 @@ class Pipeline(SumNumbersServiceServicer):
     end_after: int = 0
     counting: bool = True
     total: int = 0
+    named: dict[str, int] = field(default_factory=dict)
     seq: int = 0
     batches: int = 0
     duplicates: int = 0
@@ -52,7 +53,7 @@ class Pipeline(SumNumbersServiceServicer):
     def SumNumbers(self, request: SumNumbersRequest, context: grpc.ServicerContext) -> SumNumbersResponse:  # noqa: N802
         """Add two numbers."""
         self._maybe_refuse(context)
-        answer = self._store([request.x], [request.y], request.request_id)
+        answer = self._store([request.x], [request.y], request.request_id, request.total)
         if answer.rejected:
             context.abort(grpc.StatusCode.OUT_OF_RANGE, answer.rejected[0].reason)
         return SumNumbersResponse(sum=request.x + request.y, position=answer.position)
@@ -63,7 +64,7 @@ class Pipeline(SumNumbersServiceServicer):
         """Add batches."""
         for request in requests:
             self._maybe_refuse(context)
-            answer = self._store(list(request.x), list(request.y), request.request_id)
+            answer = self._store(list(request.x), list(request.y), request.request_id, request.total)
             if self.batches == self.lose_answer_of:
                 self.lose_answer_of = 0
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the connection is gone")
@@ -77,7 +78,7 @@ class Pipeline(SumNumbersServiceServicer):
             self.fail_before -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "the database is away")
 
-    def _store(self, x: list[int], y: list[int], request_id: str) -> SumBatchResponse:
+    def _store(self, x: list[int], y: list[int], request_id: str, total: str) -> SumBatchResponse:
         with self.lock:
             if request_id in self.answers:
                 self.duplicates += 1
@@ -88,7 +89,10 @@ class Pipeline(SumNumbersServiceServicer):
             stored = [pair for pair in pairs if is_int64(sum(pair))]
             self.numbers += stored
             self.seq += len(stored)
-            self.total += sum(map(sum, stored))
+            if total:
+                self.named[total] = self.named.get(total, 0) + sum(map(sum, stored))
+            else:
+                self.total += sum(map(sum, stored))
             answer = SumBatchResponse(
                 accepted=len(stored),
                 rejected=[
@@ -104,11 +108,24 @@ class Pipeline(SumNumbersServiceServicer):
 
     def rest(self, target: str) -> tuple[int, object]:
         """Answer GET of the REST interface: status and JSON."""
+        path = urlsplit(target).path
+        if path == "/v1/totals":
+            return 200, self._page(parse_qs(urlsplit(target).query).get("after", [""])[0])
         position = parse_qs(urlsplit(target).query).get("position", [f"{LANE}:0"])[0]
         assert re.fullmatch(rf"{LANE}:\d+", position)
         if not self.counting and not position.endswith(":0"):
             return 504, {"error": "not yet"}
-        return 200, {"result": self.total}
+        name = unquote(path.removeprefix("/v1/results").removeprefix("/"))
+        if name and name not in self.named:
+            return 404, {"error": f"there is no total {name!r}: nothing that names it is counted"}
+        return 200, {"result": self.named[name] if name else self.total}
+
+    def _page(self, after: str) -> object:
+        """Answer the list of totals, two a page."""
+        names = sorted(name for name in self.named if name > after)
+        found = [{"name": name, "result": self.named[name], "count": 1} for name in names[:2]]
+        following = f"/v1/totals?limit=2&after={quote(names[1])}" if len(names) > 2 else None
+        return {"totals": found, "next": following}
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from tests.verify.fake import CLEAN, LANE, FakeTarget
 class CountsTwice(Pipeline):
     """Answers retries from memory, and counts everything twice."""
 
-    def _store(self, x: list[int], y: list[int], request_id: str) -> SumBatchResponse:
+    def _store(self, x: list[int], y: list[int], request_id: str, total: str) -> SumBatchResponse:
         known = request_id in self.answers
-        answer = super()._store(x, y, request_id)
+        answer = super()._store(x, y, request_id, total)
         if not known:
             self.total += sum(x) + sum(y)
         return answer
@@ -32,9 +32,9 @@ class CountsTwice(Pipeline):
 class ForgetsIds(Pipeline):
     """Stores a retry as a new addition."""
 
-    def _store(self, x: list[int], y: list[int], request_id: str) -> SumBatchResponse:
+    def _store(self, x: list[int], y: list[int], request_id: str, total: str) -> SumBatchResponse:
         self.answers.clear()
-        return super()._store(x, y, request_id)
+        return super()._store(x, y, request_id, total)
 
 
 def _verify(system: Pipeline) -> object:

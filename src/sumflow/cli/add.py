@@ -20,6 +20,7 @@ _COUNTED_WITHIN_S = 10.0
     epilog=examples(
         "sumflow add 2 3",
         "sumflow add -5 3                              negative numbers as they are",
+        "sumflow add 2 3 --total rent                  into the total `rent` instead of the one total",
         "sumflow add --file numbers.csv                one addition a line: `2,3`, `2;3`, `2 3`, or `2` alone",
         "sumflow add --file numbers.csv                the same again after an interruption: it goes on",
         "zcat numbers.csv.gz | sumflow add --file - --import-id march",
@@ -48,6 +49,7 @@ _COUNTED_WITHIN_S = 10.0
     type=click.FloatRange(min=0),
     help="How long to wait for an adder that is away.",
 )
+@pipeline.total_option
 @click.option("--no-wait", is_flag=True, help="Do not wait until the total includes it.")
 @pipeline.pipeline_options
 @data_dir_option
@@ -59,6 +61,7 @@ def add(
     restart: bool,
     import_id: str | None,
     give_up_after: float,
+    total: str,
     no_wait: bool,
     adder: str | None,
     totalizer: str | None,
@@ -69,12 +72,12 @@ def add(
 
     Every addition that is accepted is counted once: a failed call is repeated under the same id. A file's import
     that was interrupted, in whatever way, goes on where it stood when the same command is given again. Exit code 1
-    says that some lines were rejected; all others are counted.
+    says that some lines were rejected; all others are counted. What is added with --total counts in that total only.
     """
     if file is None:
         pair = _pair(numbers)
         _only_with_file(rejects=rejects, restart=restart, import_id=import_id)
-        return _add_pair(pipeline.find(data_dir, adder, totalizer), pair, output, wait=not no_wait)
+        return _add_pair(pipeline.find(data_dir, adder, totalizer), pair, total, output, wait=not no_wait)
     from sumflow.cli import importing
 
     if numbers:
@@ -82,7 +85,7 @@ def add(
     endpoints = pipeline.find(data_dir, adder, totalizer)
     # A data directory belongs to one system; imports into others are remembered beside it.
     journals = data_dir.with_name(f"{data_dir.name}-imports") if endpoints.system else data_dir / "imports"
-    request = importing.Request(file, rejects, restart, import_id, give_up_after, journals)
+    request = importing.Request(file, rejects, restart, import_id, give_up_after, journals, total)
     return importing.add_file(request, endpoints, output)
 
 
@@ -104,29 +107,29 @@ def _only_with_file(**given: object) -> None:
             raise UsageError(f"--{name.replace('_', '-')} belongs to --file")
 
 
-def _add_pair(endpoints: Endpoints, pair: tuple[int, int], output: Output, *, wait: bool) -> int:
+def _add_pair(endpoints: Endpoints, pair: tuple[int, int], name: str, output: Output, *, wait: bool) -> int:
     from sumflow.client.adder import Adder
 
     x, y = pair
     with Adder(endpoints.adder, on_wait=lambda reason: output.note(f"waiting for the adder: {reason}")) as client:
-        added = client.add(x, y)
+        added = client.add(x, y, total=name)
     output.line(f"{x} + {y} = {added.sum}")
-    total = _total_with(endpoints, added.position) if wait else None
-    output.document({"x": x, "y": y, "sum": added.sum, "position": added.position, "total": total})
+    total = _total_with(endpoints, added.position, name) if wait else None
+    output.document({"x": x, "y": y, "sum": added.sum, "position": added.position, "name": name, "total": total})
     if total is not None:
-        output.line(f"total   {total}")
+        output.line(f"{pipeline.label(name)}   {total}")
     elif wait:
         output.note("accepted, and not in the total yet: `sumflow total` shows when it is")
     return 0
 
 
-def _total_with(endpoints: Endpoints, position: str) -> int | None:
+def _total_with(endpoints: Endpoints, position: str, name: str) -> int | None:
     """Return the total that includes a position; None if there is none soon: what is accepted stays accepted."""
     from sumflow.client.totals import Totals
     from sumflow.errors import SumflowError
 
     try:
         with Totals(endpoints.totalizer_url) as totals:
-            return totals.including(position, _COUNTED_WITHIN_S)
+            return totals.including(position, _COUNTED_WITHIN_S, name)
     except SumflowError:
         return None

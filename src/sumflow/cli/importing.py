@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from sumflow.cli import pipeline, units
 from sumflow.cli import progress as drawing
-from sumflow.cli import units
 from sumflow.cli.output import Output
 from sumflow.client import importing
 from sumflow.client.endpoints import Endpoints
@@ -23,7 +23,7 @@ _IMPORT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for; `journals` is the directory of the import journals."""
+    """What was asked for; `journals` is the directory of the import journals, `total` a name or empty."""
 
     file: Path
     rejects: Path | None
@@ -31,6 +31,7 @@ class Request:
     import_id: str | None
     give_up_after_s: float
     journals: Path
+    total: str
 
     @property
     def is_stdin(self) -> bool:
@@ -49,7 +50,7 @@ def add_file(request: Request, endpoints: Endpoints, output: Output) -> int:
     if request.import_id is not None:
         raise UsageError("--import-id belongs to --file -", remedy="a file's import is resumed by itself")
     _check_rejects(request)
-    with open_journal(request.journals, identity, endpoints.system) as journal:
+    with open_journal(request.journals, identity, endpoints.system, request.total) as journal:
         return _from_file(request, endpoints, output, journal, identity)
 
 
@@ -65,7 +66,7 @@ def _from_file(request: Request, endpoints: Endpoints, output: Output, journal: 
         output.note("the same command waits for the total; nothing is counted twice")
     else:
         journal.remove()
-    return summarize(outcome, output, str(request.file))
+    return summarize(outcome, output, str(request.file), request.total)
 
 
 def _from_stream(request: Request, endpoints: Endpoints, output: Output, source: BinaryIO, name: str) -> int:
@@ -75,7 +76,7 @@ def _from_stream(request: Request, endpoints: Endpoints, output: Output, source:
         raise UsageError(f"{request.import_id!r} is no import id", remedy="use 1 to 64 letters, digits, `.`, `_`, `-`")
     progress = Progress(import_id=request.import_id) if request.import_id else new_progress()
     outcome = _run(request, endpoints, output, progress, source, importing.Forgetful(), None)
-    return summarize(outcome, output, name)
+    return summarize(outcome, output, name, request.total)
 
 
 def _run(
@@ -87,7 +88,7 @@ def _run(
     memory: importing.Memory,
     size: int | None,
 ) -> importing.Outcome:
-    job = importing.Import(source, endpoints, progress, memory, request.rejects, request.give_up_after_s)
+    job = importing.Import(source, endpoints, progress, memory, request.rejects, request.give_up_after_s, request.total)
     with _resumable(request, output), drawing.reporter(output, progress, size) as reporter:
         return importing.run(job, reporter)
 
@@ -117,7 +118,7 @@ def _check_rejects(request: Request) -> None:
         raise UsageError("--rejects names the file that is read", remedy="give another file, it is replaced")
 
 
-def summarize(outcome: importing.Outcome, output: Output, source: str) -> int:
+def summarize(outcome: importing.Outcome, output: Output, source: str, total: str = "") -> int:
     """Print what an import came to, and return its exit code."""
     progress = outcome.progress
     output.document(
@@ -126,6 +127,7 @@ def summarize(outcome: importing.Outcome, output: Output, source: str) -> int:
             "accepted": progress.accepted,
             "rejected": progress.rejected,
             "added": int(progress.added),
+            "name": total,
             "total_before": None if progress.total_before is None else int(progress.total_before),
             "total_after": outcome.total_after,
             "problem": outcome.problem or None,
@@ -134,12 +136,12 @@ def summarize(outcome: importing.Outcome, output: Output, source: str) -> int:
             ],
         }
     )
-    for line in _summary(outcome, source):
+    for line in _summary(outcome, source, pipeline.label(total)):
         output.line(line)
     return 1 if progress.rejected or outcome.problem else 0
 
 
-def _summary(outcome: importing.Outcome, source: str) -> Iterator[str]:
+def _summary(outcome: importing.Outcome, source: str, label: str) -> Iterator[str]:
     progress = outcome.progress
     yield f"{source}: {progress.accepted:,} accepted, {progress.rejected:,} rejected"
     for entry in progress.first_rejected:
@@ -148,6 +150,6 @@ def _summary(outcome: importing.Outcome, source: str) -> Iterator[str]:
         yield f"  and {units.plural(more, 'more line')}: --rejects FILE keeps them all"
     before = "?" if progress.total_before is None else progress.total_before
     if outcome.total_after is None:
-        yield f"total   {before} -> not known: {outcome.problem}; what is accepted is stored and will be counted"
+        yield f"{label}   {before} -> not known: {outcome.problem}; what is accepted is stored and will be counted"
     else:
-        yield f"total   {before} -> {outcome.total_after}   (this file: {int(progress.added):+d})"
+        yield f"{label}   {before} -> {outcome.total_after}   (this file: {int(progress.added):+d})"

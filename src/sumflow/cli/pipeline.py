@@ -12,6 +12,7 @@ from sumflow.cli import clusters
 from sumflow.client.endpoints import ADDER, TOTALIZER, Endpoints
 from sumflow.errors import UsageError
 from sumflow.settings import Address
+from sumflow.sums.totals import flaw_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,6 +24,25 @@ def pipeline_options(command: Command) -> Command:
         command
     )
     return click.option("--adder", metavar="HOST:PORT", help="The adder, if not this machine's own system.")(command)
+
+
+def total_option(command: Command) -> Command:
+    """Give a command --total; it takes `total`, a name that is one, or empty."""
+    return click.option("--total", metavar="NAME", default="", callback=as_name, help="The total, by its name.")(
+        command
+    )
+
+
+def as_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return the name of a total, empty if none is given; raise UsageError if it can be none."""
+    if flaw := flaw_of(value or ""):
+        raise UsageError(flaw)
+    return value or ""
+
+
+def label(name: str) -> str:
+    """Say which total a figure is of."""
+    return f"total {name}" if name else "total"
 
 
 def find(data_dir: Path, adder: str | None, totalizer: str | None) -> Endpoints:

@@ -93,9 +93,16 @@ class Adder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._channel.close()
 
-    def add(self, x: int, y: int, request_id: str = "") -> Added:
-        """Add two 64-bit numbers once, however often the call must be repeated; raise SumflowError if it is refused."""
-        request = SumNumbersRequest(x=x, y=y, request_id=request_id or str(uuid.uuid4()))
+    def add(self, x: int, y: int, request_id: str = "", total: str = "") -> Added:
+        """Add two 64-bit numbers once, however often the call must be repeated; raise SumflowError if it is refused.
+
+        Args:
+            x: the first.
+            y: the second.
+            request_id: the addition's own, if it has one.
+            total: the name of the total that it counts in; empty for the one total.
+        """
+        request = SumNumbersRequest(x=x, y=y, request_id=request_id or str(uuid.uuid4()), total=total)
         try:
             answer = self._repeat(self._call, request)
         except grpc.RpcError as error:

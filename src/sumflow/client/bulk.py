@@ -77,11 +77,19 @@ class BulkAdder:
         import_id: the prefix of the batches' request ids.
         give_up_after_s: how long nothing may be confirmed before the import stops, in seconds.
         on_wait: hears why nothing moves at the moment.
+        total: the name of the total that all of it counts in; empty for the one total.
     """
 
     def __init__(
-        self, address: Address, import_id: str, *, give_up_after_s: float, on_wait: Callable[[str], None]
+        self,
+        address: Address,
+        import_id: str,
+        *,
+        give_up_after_s: float,
+        on_wait: Callable[[str], None],
+        total: str = "",
     ) -> None:
+        self._total = total
         self._address = address
         self._import_id = import_id
         self._give_up_after_s = give_up_after_s
@@ -129,7 +137,7 @@ class BulkAdder:
     def _send(self, stream: _Stream, batch: Batch) -> None:
         if batch.x:
             request_id = f"{self._import_id}:{batch.first_line}"
-            stream.send(SumBatchRequest(x=batch.x, y=batch.y, request_id=request_id))
+            stream.send(SumBatchRequest(x=batch.x, y=batch.y, request_id=request_id, total=self._total))
 
     def _given_up(self, error: grpc.RpcError, silent_s: float) -> SumflowError:
         reason = translate(error, self._address)

@@ -66,6 +66,7 @@ class Import:
         memory: keeps the progress.
         rejects: a file that gets every rejected line, or None.
         give_up_after_s: how long nothing may be confirmed, in seconds.
+        total: the name of the total that all of it counts in; empty for the one total.
     """
 
     source: BinaryIO
@@ -74,6 +75,7 @@ class Import:
     memory: Memory
     rejects: Path | None = None
     give_up_after_s: float = 60.0
+    total: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,20 @@ def run(job: Import, reporter: ImportReporter) -> Outcome:
     """Carry an import out; raise SumflowError when it has to stop, resumable where the memory is a journal."""
     progress = job.progress
     if progress.total_before is None:
-        progress = replace(progress, total_before=_total_before(job.endpoints))
+        progress = replace(progress, total_before=_total_before(job.endpoints, job.total))
     # The id is on disk before anything is sent under it: a crash from here on resumes, and never counts twice.
     job.memory.save(progress)
     progress = _store(job, progress, reporter)
-    return await_counted(job.endpoints, progress, reporter)
+    return await_counted(job.endpoints, progress, reporter, job.total)
 
 
 def _store(job: Import, progress: Progress, reporter: ImportReporter) -> Progress:
     bulk = BulkAdder(
-        job.endpoints.adder, progress.import_id, give_up_after_s=job.give_up_after_s, on_wait=reporter.waiting
+        job.endpoints.adder,
+        progress.import_id,
+        give_up_after_s=job.give_up_after_s,
+        on_wait=reporter.waiting,
+        total=job.total,
     )
     saved_at = time.monotonic()
     with _Rejects(job.rejects, progress.rejects_size) as rejects:
@@ -115,27 +121,27 @@ def _store(job: Import, progress: Progress, reporter: ImportReporter) -> Progres
     return progress
 
 
-def await_counted(endpoints: Endpoints, progress: Progress, reporter: ImportReporter) -> Outcome:
+def await_counted(endpoints: Endpoints, progress: Progress, reporter: ImportReporter, total: str = "") -> Outcome:
     """Wait until the total includes everything that was accepted, for as long as the total moves."""
     with Totals(endpoints.totalizer_url) as totals:
         for lane, seq in progress.positions.items():
-            if problem := _await_position(totals, f"{lane}:{seq}", reporter):
+            if problem := _await_position(totals, f"{lane}:{seq}", reporter, total):
                 return Outcome(progress, None, problem)
         try:
-            return Outcome(progress, totals.total())
+            return Outcome(progress, totals.so_far(total))
         except SumflowError as error:
             return Outcome(progress, None, error.what)
 
 
-def _await_position(totals: Totals, position: str, reporter: ImportReporter) -> str | None:
+def _await_position(totals: Totals, position: str, reporter: ImportReporter, total: str) -> str | None:
     """Return None once the total includes the position, or why it does not after a time without any movement."""
     before, still_since, problem = None, time.monotonic(), ""
     within_s = _UNNOTICED_S
     while time.monotonic() - still_since < _STILL_AT_MOST_S:
         try:
-            if totals.including(position, within_s) is not None:
+            if totals.including(position, within_s, total) is not None:
                 return None
-            now: int | None = totals.total()
+            now: int | None = totals.so_far(total)
             problem = f"the total does not include it, and has not moved for {_STILL_AT_MOST_S:.0f} s"
         except SumflowError as error:
             now, problem = before, error.what
@@ -189,10 +195,10 @@ def confirmed(
     )
 
 
-def _total_before(endpoints: Endpoints) -> str | None:
+def _total_before(endpoints: Endpoints, total: str) -> str | None:
     try:
         with Totals(endpoints.totalizer_url) as totals:
-            return str(totals.total())
+            return str(totals.so_far(total))
     except SumflowError:
         return None  # Adding does not need the totalizer; the summary leaves the figure out.
 

@@ -174,18 +174,20 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def open_journal(directory: Path, identity: FileIdentity, system: str = "") -> Iterator[Journal]:
+def open_journal(directory: Path, identity: FileIdentity, system: str = "", total: str = "") -> Iterator[Journal]:
     """Open the journal of a file, alone.
 
     Args:
         directory: where journals are.
         identity: the file.
         system: what tells apart the systems whose imports are kept in this directory; one file goes to each by itself.
+        total: the name of the total that the file goes to; it goes to each by itself.
 
     Raises:
         SumflowError: another process imports the same file now, or no journal can be kept.
     """
-    named = f"{system}\n{identity.path}".encode("utf-8", "surrogateescape")
+    # No path has a NUL: an import into the one total is remembered under the key that it always had.
+    named = f"{system}\n{identity.path}{chr(0) + total if total else ''}".encode("utf-8", "surrogateescape")
     key = hashlib.sha256(named).hexdigest()[:32]
     try:
         directory.mkdir(parents=True, exist_ok=True)

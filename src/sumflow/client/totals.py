@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 
-from sumflow.errors import NotRunningError, SumflowError
+from sumflow.errors import NotRunningError, SumflowError, UsageError
+from sumflow.sums.totals import Tally
 
 _READ_TIMEOUT_S: Final = 10.0
 _WAIT_AT_MOST_S: Final = 10.0
 """One request waits this long at most; a longer wait is several requests."""
+_FIRST_PAGE: Final = "/v1/totals?limit=1000"
+_NO_TOTAL: Final = "there is no total "
 _STREAM_SILENCE_S: Final = 60.0
 """The stream sends heartbeats; a longer silence means that it is broken."""
 
@@ -27,6 +31,10 @@ class Moved:
     total: int
     count: int
     problem: str | None
+
+
+class NoSuchTotalError(UsageError):
+    """Nothing that names this total is counted."""
 
 
 class Totals:
@@ -47,26 +55,52 @@ class Totals:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._http.close()
 
-    def total(self) -> int:
-        """Return the total; raise NotRunningError if nobody answers, SumflowError if the totalizer cannot."""
-        return _result(self._get({}))
+    def total(self, name: str = "") -> int:
+        """Return the total of a name, without one the one total.
 
-    def including(self, position: str, within_s: float) -> int | None:
-        """Return a total that includes the position, or None if there is none within the time."""
+        Raises:
+            NoSuchTotalError: there is none of this name.
+            NotRunningError: nobody answers.
+            SumflowError: the totalizer cannot.
+        """
+        return _result(self._get(_path(name), {}))
+
+    def so_far(self, name: str) -> int:
+        """Return the total of a name that may be new: 0 until something of it is counted."""
+        try:
+            return self.total(name)
+        except NoSuchTotalError:
+            return 0
+
+    def named(self) -> Iterator[tuple[str, Tally]]:
+        """Return all named totals in the order of their names; each page is asked for when it is needed."""
+        page: str | None = _FIRST_PAGE
+        while page:
+            answer = self._get(page, {})
+            if answer.status_code != httpx.codes.OK:
+                raise _refused(answer)
+            found: dict[str, Any] = answer.json()
+            for each in found["totals"]:
+                yield each["name"], Tally(each["count"], each["result"])
+            page = found["next"]
+
+    def including(self, position: str, within_s: float, name: str = "") -> int | None:
+        """Return the total of a name that includes the position, or None if there is none within the time."""
         deadline = time.monotonic() + within_s
         while (left_s := deadline - time.monotonic()) > 0:
-            answer = self._get({"position": position, "wait": f"{min(left_s, _WAIT_AT_MOST_S):.3f}s"})
+            answer = self._get(_path(name), {"position": position, "wait": f"{min(left_s, _WAIT_AT_MOST_S):.3f}s"})
             if answer.status_code == httpx.codes.OK:
                 return _result(answer)
             if answer.status_code not in (httpx.codes.GATEWAY_TIMEOUT, httpx.codes.REQUEST_TIMEOUT):
                 raise _refused(answer)
         return None
 
-    def stream(self) -> Iterator[Moved]:
-        """Follow the total: its state now, then each change; ends when the totalizer ends the stream."""
+    def stream(self, name: str = "") -> Iterator[Moved]:
+        """Follow the total of a name: its state now, then each change; ends when the totalizer ends the stream."""
+        asked = {"total": name} if name else {}
         timeout = httpx.Timeout(_READ_TIMEOUT_S, read=_STREAM_SILENCE_S)
         try:
-            with self._http.stream("GET", "/v1/stream", timeout=timeout) as answer:
+            with self._http.stream("GET", "/v1/stream", params=asked, timeout=timeout) as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     raise _refused(answer)
@@ -74,10 +108,10 @@ class Totals:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
-    def _get(self, parameters: dict[str, str]) -> httpx.Response:
+    def _get(self, path: str, parameters: dict[str, str]) -> httpx.Response:
         timeout = httpx.Timeout(_READ_TIMEOUT_S, read=_READ_TIMEOUT_S + _WAIT_AT_MOST_S)
         try:
-            return self._http.get("/v1/results", params=parameters, timeout=timeout)
+            return self._http.get(path, params=parameters or None, timeout=timeout)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -87,6 +121,10 @@ class Totals:
             why=str(error),
             remedy="`sumflow status` shows what is running, `sumflow up` starts it",
         )
+
+
+def _path(name: str) -> str:
+    return f"/v1/results/{quote(name, safe='')}" if name else "/v1/results"
 
 
 def _result(answer: httpx.Response) -> int:
@@ -100,6 +138,8 @@ def _refused(answer: httpx.Response) -> SumflowError:
         why = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):
         why = answer.text[:200]
+    if answer.status_code == httpx.codes.NOT_FOUND and why.startswith(_NO_TOTAL):
+        return NoSuchTotalError(why, remedy="`sumflow total --list` shows the names that there are")
     return SumflowError(
         f"the totalizer answers {answer.status_code} {answer.reason_phrase}",
         why=why,
