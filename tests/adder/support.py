@@ -20,6 +20,7 @@ from sumflow import database
 from sumflow.adder import requests
 from sumflow.adder.metrics import AdderMetrics, RelayMetrics
 from sumflow.adder.relay import Relay
+from sumflow.adder.service import SumService
 from sumflow.adder.writer import Writer
 from sumflow.settings import AdderSettings, Address, RelaySettings
 from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, Position
@@ -89,6 +90,11 @@ async def running_relay(settings: RelaySettings) -> AsyncIterator[Relay]:
     finally:
         relay.stop()
         await asyncio.wait_for(task, 15)
+
+
+def service_of(writer: Writer, settings: AdderSettings) -> SumService:
+    """Return the gRPC face of a writer."""
+    return SumService(writer, AdderMetrics(CollectorRegistry()), settings.adder_max_streams)
 
 
 async def add(writer: Writer, x: int, y: int, request_id: str = "") -> Position:

@@ -11,21 +11,18 @@ import grpc.aio
 import msgspec
 import psycopg
 import pytest
-from prometheus_client import CollectorRegistry
 
 from sumflow import database
 from sumflow.adder import main
 from sumflow.adder.comeback import LONGEST_S, SHORTEST_S, Pace, trailers
-from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused
-from sumflow.adder.service import SumService
 from sumflow.adder.writer import AWAY_RETRY_S, Writer
 from sumflow.client.adder import Adder, open_channel
 from sumflow.client.patience import told_s
 from sumflow.settings import AdderSettings
 from sumflow.sums.sum_pb2 import SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
-from tests.adder.support import add, rows, running_writer, until
+from tests.adder.support import add, rows, running_writer, service_of, until
 
 LIMIT = 10
 
@@ -53,7 +50,7 @@ def test_what_cannot_be_repeated_says_nothing_about_it() -> None:
 @asynccontextmanager
 async def serving(settings: AdderSettings, writer: Writer) -> AsyncIterator[None]:
     """Serve a writer over gRPC."""
-    server, _ = await main._start_server(settings, SumService(writer, AdderMetrics(CollectorRegistry())))
+    server, _ = await main._start_server(settings, service_of(writer, settings))
     try:
         yield
     finally:

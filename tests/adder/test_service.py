@@ -10,18 +10,16 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from prometheus_client import CollectorRegistry
 
 from sumflow.adder import main, requests
-from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused
-from sumflow.adder.service import SERVICE_NAME, SumService
+from sumflow.adder.service import SERVICE_NAME
 from sumflow.settings import AdderSettings
 from sumflow.sums.event import Position
 from sumflow.sums.numbers import INT64_MAX, INT64_MIN
 from sumflow.sums.sum_pb2 import SumBatchRequest, SumBatchResponse, SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
-from tests.adder.support import rows, running_writer
+from tests.adder.support import rows, running_writer, service_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -31,7 +29,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 async def channel(settings: AdderSettings) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server whose writer has its lane."""
     async with running_writer(settings) as writer:
-        service = SumService(writer, AdderMetrics(CollectorRegistry()))
+        service = service_of(writer, settings)
         server, _ = await main._start_server(settings, service)
         async with grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel:
             yield channel
@@ -171,7 +169,7 @@ async def test_a_stream_that_is_cancelled_leaves_the_adder_working(channel: grpc
 async def test_health_follows_the_lane(settings: AdderSettings) -> None:
     """grpc.health.v1 knows the server and the service, and nothing else."""
     async with running_writer(settings) as writer:
-        server, state = await main._start_server(settings, SumService(writer, AdderMetrics(CollectorRegistry())))
+        server, state = await main._start_server(settings, service_of(writer, settings))
         async with grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             for serving in (False, True):

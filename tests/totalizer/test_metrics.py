@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sumflow.telemetry.logs import REPEAT_LOG_S, Seldom
 from sumflow.telemetry.metrics import LATENCY_BUCKETS_S, event_processing_latency
-from sumflow.totalizer.broker import REPEAT_LOG_S, Seldom
 from sumflow.totalizer.fold import Acknowledged
 from sumflow.totalizer.ledger import Outcome
 from sumflow.totalizer.metrics import Metrics

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import REGISTRY
 
+from sumflow.adder.bounds import server_options
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.processes import Vigil
 from sumflow.adder.service import SERVICE_NAME, SumService
@@ -22,7 +23,6 @@ from sumflow.telemetry.health import HealthServer
 
 STOP_GRACE_S: Final = 5.0
 """How long calls that are on their way may take to end when the adder stops."""
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 _log = structlog.get_logger()
 
 
@@ -39,7 +39,7 @@ async def _serve(settings: AdderSettings) -> None:
     writer = Writer(settings, metrics, vigil.changed)
     page = HealthServer(settings.metrics_listen, REGISTRY, live=vigil.heartbeat.problem, ready=writer.problem)
     try:
-        service = SumService(writer, metrics)
+        service = SumService(writer, metrics, settings.adder_max_streams)
         server, state = await _start_server(settings, service)
         writing = asyncio.create_task(writer.run())
         await vigil.keep(writing, lambda: _set_health(state, serving=writer.problem() is None))
@@ -56,7 +56,7 @@ async def _serve(settings: AdderSettings) -> None:
 async def _start_server(
     settings: AdderSettings, service: SumService
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    server = grpc.aio.server(options=_options(settings))
+    server = grpc.aio.server(options=server_options(settings))
     server.add_generic_rpc_handlers((service.handler(),))
     state = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
@@ -73,18 +73,6 @@ async def _start_server(
     await server.start()
     _log.info("listening", address=str(settings.grpc_listen))
     return server, state
-
-
-def _options(settings: AdderSettings) -> tuple[tuple[str, int], ...]:
-    return (
-        # Replicas on one machine share the port; the kernel spreads connections over them.
-        ("grpc.so_reuseport", 1),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        # From 1,000 calls that wait for their handler on, gRPC cancels some at random, without a word. Our own queue
-        # has a limit and a message; this one is kept out of its way.
-        ("grpc.server.max_pending_requests", settings.adder_max_pending),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * settings.adder_max_pending),
-    )
 
 
 async def _set_health(state: health.aio.HealthServicer, *, serving: bool) -> None:

@@ -28,6 +28,7 @@ class AdderMetrics:
             "adder_commit_seconds", "From taking a group to its commit.", registry=registry, buckets=LATENCY_BUCKETS_S
         )
         self.pending = Gauge("adder_pending_additions", "Additions that wait for a commit.", registry=registry)
+        self.streams = Gauge("adder_streams", "Streams of batches that are open.", registry=registry)
         self.lanes = Counter("adder_lanes_opened_total", "Lanes opened: one for each session.", registry=registry)
 
 

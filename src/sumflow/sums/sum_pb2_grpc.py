@@ -5,7 +5,7 @@ import warnings
 
 from sumflow.sums import sum_pb2 as sumflow_dot_sums_dot_sum__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.83.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 

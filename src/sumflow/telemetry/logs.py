@@ -4,8 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
+from typing import Final
 
 import structlog
+
+REPEAT_LOG_S: Final = 10.0
+AT_CLIENTS_WILL: Final = ("grpc._cython.cygrpc", "uvicorn.error")
+"""Loggers of libraries that write a line, or a traceback, for each malformed request."""
+
+
+class Seldom(logging.Filter):
+    """Lets each kind of line of a library pass once in 10 s: brokers stay away, and hostile clients go on."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._passed_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the line passes; its kind is the first word, of which a library has few."""
+        kind, now_s = record.getMessage().partition(" ")[0], self._clock()
+        if now_s - self._passed_s.get(kind, -REPEAT_LOG_S) < REPEAT_LOG_S:
+            return False
+        self._passed_s[kind] = now_s
+        return True
 
 
 def configure(service: str, instance: str, level: str) -> None:
@@ -29,6 +53,8 @@ def configure(service: str, instance: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=max(numeric, logging.INFO), handlers=[handler], force=True)
+    for name in AT_CLIENTS_WILL:
+        logging.getLogger(name).addFilter(Seldom())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

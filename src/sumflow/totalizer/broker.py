@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from sumflow.settings import TotalizerSettings
+from sumflow.telemetry.logs import Seldom
 from sumflow.totalizer.positions import TopicFacts
 
 REQUEST_TIMEOUT_S: Final = 3.0
@@ -26,26 +25,7 @@ _NO_TOPIC: Final = frozenset(
     }
 )
 
-REPEAT_LOG_S: Final = 10.0
-
 _logger: Final = logging.getLogger("sumflow.totalizer.kafka")
-
-
-class Seldom(logging.Filter):
-    """Lets each kind of line of the Kafka client pass once in 10 s: it repeats itself while brokers are away."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._clock = clock
-        self._passed_s: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the line passes; its kind is the client's facility, the first word, of which there are few."""
-        kind, now_s = record.getMessage().partition(" ")[0], self._clock()
-        if now_s - self._passed_s.get(kind, -REPEAT_LOG_S) < REPEAT_LOG_S:
-            return False
-        self._passed_s[kind] = now_s
-        return True
 
 
 _logger.addFilter(Seldom())

@@ -1,0 +1,1 @@
+"""Slow, greedy and hostile clients against the services' real processes."""

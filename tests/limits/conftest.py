@@ -1,0 +1,65 @@
+"""The processes that are attacked, as the manifests configure them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import grpc
+import httpx
+import pytest
+
+from sumflow.client.adder import open_channel
+from sumflow.settings import AdderSettings
+from sumflow.sums.sum_pb2 import SumNumbersRequest
+from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
+from tests.adder.processes import process, ready
+from tests.adder.support import adder_settings
+from tests.limits.target import Target, memory_limit
+from tests.totalizer.bench import Bench
+from tests.totalizer.conftest import bench  # noqa: F401, a fixture
+from tests.totalizer.records import Lane
+
+
+@pytest.fixture
+def settings(database_url: str) -> AdderSettings:
+    """Settings of an adder on an empty database."""
+    return adder_settings(database_url)
+
+
+@pytest.fixture
+def adder(settings: AdderSettings) -> Iterator[Target]:
+    """An adder's process, attacked at its gRPC port."""
+    with process(settings) as popen, open_channel(settings.grpc_listen) as channel:
+        asyncio.run(ready(settings))
+        yield Target(popen, settings.grpc_listen, adding(channel), memory_limit("adder"))
+
+
+def adding(channel: grpc.Channel) -> Callable[[], None]:
+    """Return a question of a well-behaved client: one addition, with the right sum and the next place."""
+    numbers = count()
+    call = SumNumbersServiceStub(channel).SumNumbers  # type: ignore[no-untyped-call]
+
+    def ask() -> None:
+        x = next(numbers)
+        answer = call(SumNumbersRequest(x=x, y=7, request_id=f"bystander-{x}"), timeout=30)
+        assert (answer.sum, ":" in answer.position) == (x + 7, True)
+
+    return ask
+
+
+@pytest.fixture
+def totalizer(bench: Bench) -> Iterator[Target]:  # noqa: F811
+    """A totalizer's process with a total of 6, attacked at its REST port."""
+    bench.add(Lane(), [1, 2, 3])
+    with bench.process() as running:
+        running.await_ready()
+        bench.eventually(bench.total, (3, 6))
+        url = f"http://{running.settings.http_listen}/v1/results"
+
+        def ask() -> None:
+            answer = httpx.get(url, trust_env=False, timeout=30)
+            assert (answer.status_code, answer.json()) == (200, {"result": 6})
+
+        yield Target(running.popen, running.settings.http_listen, ask, memory_limit("totalizer"))
