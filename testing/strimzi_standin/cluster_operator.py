@@ -43,8 +43,11 @@ class ClusterOperator:
         if not kafkas:
             self._applied.clear()
         for kafka in kafkas:
-            paused = kafka["metadata"].get("annotations", {}).get("strimzi.io/pause-reconciliation") == "true"
-            if "deletionTimestamp" not in kafka["metadata"] and not paused:
+            if "deletionTimestamp" in kafka["metadata"]:
+                continue
+            if kafka["metadata"].get("annotations", {}).get("strimzi.io/pause-reconciliation") == "true":
+                self._show("Kafka", kafka, status.paused(kafka))
+            else:
                 self._reconcile_one(kafka, pools)
 
     def _reconcile_one(self, kafka: Object, pools: list[Object]) -> None:

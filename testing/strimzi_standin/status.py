@@ -36,6 +36,16 @@ def creating() -> Object:
     return {"conditions": [condition("NotReady", reason="Creating", message="Kafka cluster is being deployed")]}
 
 
+def paused(kafka: Object) -> Object:
+    """Return the status of a Kafka object that is left alone: all that it was read with goes, but the cluster's id."""
+    now = kafka.get("status") or {}
+    return {
+        "clusterId": now.get("clusterId"),
+        "conditions": [condition("ReconciliationPaused")],
+        "observedGeneration": now.get("observedGeneration", 0),
+    }
+
+
 def rejected(kafka: Object, reason: str, message: str) -> Object:
     """Return the status of a Kafka object that cannot be realised."""
     generation = kafka["metadata"]["generation"]
