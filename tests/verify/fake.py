@@ -15,7 +15,8 @@ from sumflow.settings import Address
 from sumflow.sums.totals import Tally
 from sumflow.topology.model import Database, Topology
 from sumflow.verify.check import NotApplicable
-from sumflow.verify.target import Broker, Cluster, Echo, Partition, Quorum, Route, Session, TopicFacts
+from sumflow.verify.on_machine import COMMANDS
+from sumflow.verify.target import Broker, Cluster, Commands, Echo, Partition, Quorum, Route, Session, TopicFacts
 
 LEADER = "Zookeeper version: 3.8.3\nLatency min/avg/max: 0/0.0/0\nMode: leader\nNode count: 5\n"
 FOLLOWER = LEADER.replace("leader", "follower")
@@ -61,6 +62,7 @@ class FakeTarget:
     """A system in which everything is as declared."""
 
     profile: str = "spec"
+    commands: Commands = COMMANDS
     all_namespaces: Sequence[str] | NotApplicable = ("default", "sumflow", "sumflow-kafka", "sumflow-monitoring")
     brokers: list[Broker] = field(default_factory=list)
     controller: int = 0

@@ -28,6 +28,7 @@ MANAGER: Final = "sumflow-rotate"
 """A field manager of its own: the next deployment must neither take the restart back nor see a difference in it."""
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
 WITHIN_S: Final = 300.0
+_LATE: Final = "`sumflow status --on kubernetes` shows what holds the pods back; then the same command again"
 
 
 def rotate(
@@ -49,7 +50,7 @@ def rotate(
             cluster.merge(ref, {"spec": {"template": {"metadata": {"annotations": stamp}}}}, manager=MANAGER)
 
     watch = Watch(cluster)
-    run([Step("services follow", act, lambda: watch.ready(following), WITHIN_S)], reporter)
+    run([Step("services follow", act, lambda: watch.ready(following), WITHIN_S, when_late=_LATE)], reporter)
     return changed
 
 

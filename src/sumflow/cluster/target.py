@@ -29,6 +29,14 @@ from sumflow.verify.database import login, pair
 from sumflow.verify.target import Broker, Echo, Partition, Route, Session, TopicFacts
 
 _POSTGRES_PORT: Final = 5432
+_LOGS: Final = {
+    "kafka": "kubectl logs -n sumflow-kafka -l strimzi.io/broker-role=true --prefix",
+    "zookeeper": "kubectl logs -n sumflow-kafka -l strimzi.io/name=sumflow-kafka-zookeeper --prefix",
+    "relay": "kubectl logs -n sumflow -l app=adder -c relay --prefix",
+    "totalizer": "kubectl logs -n sumflow -l app=totalizer --prefix",
+    "adder-postgres": "kubectl logs -n sumflow adder-postgres-0",
+    "totalizer-postgres": "kubectl logs -n sumflow totalizer-postgres-0",
+}
 _SETTING: Final = re.compile(r",(?=[a-z.]+=)")
 _TOPIC_ID: Final = re.compile(r"\bTopicId: ?([\w-]{22})")
 
@@ -48,6 +56,16 @@ class ClusterTarget:
     topology: Topology
     doors: Endpoints
     kafka_door: Address
+
+    @property
+    def commands(self) -> target.Commands:
+        """Return what a person types; a repair names the profile, because another one would be refused."""
+        return target.Commands(
+            status="sumflow status --on kubernetes",
+            repair=f"sumflow deploy --profile {self.topology.profile}",
+            audit="sumflow audit --deep --on kubernetes",
+            logs=_LOGS,
+        )
 
     def namespaces(self) -> Sequence[str] | NotApplicable:
         """Return the names of all namespaces that are not on their way out."""

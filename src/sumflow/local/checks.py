@@ -87,9 +87,9 @@ def _ask(check: Check, timeout_s: float) -> str | None:
         case KafkaAnswers(port):
             return _kafka(port, timeout_s)
         case ZooKeeperAlive(port):
-            return None if _four_letters(b"ruok", port, timeout_s) == b"imok" else "it does not say that it is well"
+            return None if four_letters(b"ruok", port, timeout_s) == b"imok" else "it does not say that it is well"
         case ZooKeeperServes(port):
-            return None if b"Mode: " in _four_letters(b"srvr", port, timeout_s) else "it has found no quorum yet"
+            return None if b"Mode: " in four_letters(b"srvr", port, timeout_s) else "it has found no quorum yet"
 
 
 def _http(port: int, path: str, timeout_s: float) -> str | None:
@@ -127,8 +127,12 @@ def _kafka(port: int, timeout_s: float) -> str | None:
     return None
 
 
-def _four_letters(word: bytes, port: int, timeout_s: float) -> bytes:
-    """Ask ZooKeeper one of its four-letter words; the node ends the connection after its answer."""
+def four_letters(word: bytes, port: int, timeout_s: float) -> bytes:
+    """Ask a ZooKeeper node one of its four-letter words; it ends the connection after its answer.
+
+    Raises:
+        OSError: the node does not answer.
+    """
     with socket.create_connection((_HOST, port), timeout_s) as connection:
         connection.sendall(word)
         with connection.makefile("rb") as answer:

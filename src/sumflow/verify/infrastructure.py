@@ -31,7 +31,7 @@ def _cluster_wide(target: Target) -> Iterator[Check]:
         CATEGORY,
         "all namespaces are created",
         "every other object lives in one of them",
-        Hint("create them: `kubectl apply -f k8s/base/namespace.yaml`", "a-namespace-is-missing"),
+        Hint(f"`{target.commands.repair}` makes them", "a-namespace-is-missing"),
         10,
         lambda: namespaces(target),
     )
@@ -39,19 +39,22 @@ def _cluster_wide(target: Target) -> Iterator[Check]:
         CATEGORY,
         "the Strimzi operator runs",
         "without it the Kafka custom resources are only text",
-        Hint("look at its pod and its log", "the-strimzi-operator-does-not-run"),
+        Hint(f"`{target.commands.status}` says why", "the-strimzi-operator-does-not-run"),
         10,
         lambda: _operator(target),
     )
 
 
 def _kafka(target: Target) -> Iterator[Check]:
-    kafka = target.topology.kafka
+    kafka, commands = target.topology.kafka, target.commands
     yield Check(
         CATEGORY,
         f"the Kafka cluster is healthy ({_count(kafka.brokers, 'broker')})",
         "a missing broker means missing copies of what was accepted",
-        Hint("`sumflow status` and `sumflow logs kafka-0` show which broker is away", "a-kafka-broker-is-missing"),
+        Hint(
+            f"`{commands.status}` shows which broker is away, `{commands.logs['kafka']}` why",
+            "a-kafka-broker-is-missing",
+        ),
         15,
         lambda: brokers(target),
     )
@@ -59,7 +62,7 @@ def _kafka(target: Target) -> Iterator[Check]:
         CATEGORY,
         f"the ZooKeeper ensemble is healthy{_declared(kafka.zookeeper_nodes, 'node')}",
         "without a majority of it no broker can lead a partition",
-        Hint("`sumflow logs zookeeper-0` shows the election", "the-zookeeper-ensemble-is-not-healthy"),
+        Hint(f"`{commands.logs['zookeeper']}` shows the election", "the-zookeeper-ensemble-is-not-healthy"),
         15,
         lambda: ensemble(target),
     )
@@ -67,7 +70,7 @@ def _kafka(target: Target) -> Iterator[Check]:
         CATEGORY,
         f"the KRaft quorum is healthy{_declared(_controllers(target), 'controller')}",
         "without a majority of it the cluster's metadata cannot change",
-        Hint("`sumflow logs kafka-0` shows the election", "the-kraft-quorum-is-not-healthy"),
+        Hint(f"`{commands.logs['kafka']}` shows the election", "the-kraft-quorum-is-not-healthy"),
         15,
         lambda: quorum(target),
     )
@@ -79,7 +82,7 @@ def _topic(target: Target, topic: Topic) -> Check:
         f'the topic "{topic.name}" is as declared ({_count(topic.partitions, "partition")})',
         "partitions carry the order, replicas and retention the safety, of what was accepted",
         Hint(
-            "look at the brokers first; a fresh start brings settings back to what is declared",
+            f"look at the brokers first; `{target.commands.repair}` brings settings back to what is declared",
             "a-topic-is-not-as-declared",
         ),
         20,
@@ -92,7 +95,7 @@ def _database(target: Target, database: Database) -> Check:
         CATEGORY,
         f"{database.name} accepts connections as {database.user}",
         "its service can neither accept nor count without it",
-        Hint(f"`sumflow logs {database.name}-0` shows its side", "a-database-refuses-connections"),
+        Hint(f"`{target.commands.logs[database.name]}` shows its side", "a-database-refuses-connections"),
         10,
         lambda: _session(target, database),
     )
@@ -115,7 +118,7 @@ def _routes(target: Target) -> Check:
         CATEGORY,
         "every name of the service-discovery table leads to a listening port",
         "services find each other by these names",
-        Hint("`sumflow status` shows who should listen there", "a-name-leads-nowhere"),
+        Hint(f"`{target.commands.status}` shows who should listen there", "a-name-leads-nowhere"),
         20,
         lambda: routes(target),
     )

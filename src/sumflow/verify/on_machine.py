@@ -6,19 +6,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sumflow.audit import facts
 from sumflow.audit.books import SystemBooks
 from sumflow.client.endpoints import ADDER, TOTALIZER, Endpoints
 from sumflow.errors import NotRunningError
-from sumflow.local import facade
+from sumflow.local import checks, facade
 from sumflow.local.options import UpOptions
 from sumflow.settings import Address
 from sumflow.topology.model import Database, Topology
-from sumflow.verify import broker, database, quorum, zookeeper
+from sumflow.verify import broker, database, quorum
 from sumflow.verify.check import CheckFailedError, NotApplicable
 from sumflow.verify.database import pair
-from sumflow.verify.target import Cluster, Echo, Quorum, Route, Session, TopicFacts
+from sumflow.verify.target import Cluster, Commands, Echo, Quorum, Route, Session, TopicFacts
+
+COMMANDS: Final = Commands(
+    status="sumflow status",
+    repair="sumflow down && sumflow up",
+    audit="sumflow audit --deep",
+    logs={"kafka": "sumflow logs kafka-0", "zookeeper": "sumflow logs zookeeper-0"}
+    | {each: f"sumflow logs {each}" for each in ("relay", "totalizer", "adder-postgres", "totalizer-postgres")},
+)
+_ZOOKEEPER_TIMEOUT_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class MachineTarget:
     names: Mapping[str, str]
     secrets: Mapping[tuple[str, str], Mapping[str, str]]
     zookeeper_nodes: Mapping[str, Address]
+    commands: Commands = COMMANDS
 
     def namespaces(self) -> Sequence[str] | NotApplicable:
         """One machine has no namespaces."""
@@ -54,7 +65,7 @@ class MachineTarget:
 
     def zookeeper(self) -> Mapping[str, str]:
         """Ask every node."""
-        return {name: zookeeper.ask(address) for name, address in self.zookeeper_nodes.items()}
+        return {name: _srvr(address.port) for name, address in self.zookeeper_nodes.items()}
 
     def topic(self, name: str) -> TopicFacts:
         """Return a topic as the brokers have it."""
@@ -100,6 +111,14 @@ class MachineTarget:
     def bootstrap(self) -> str:
         """Kafka's bootstrap address here."""
         return self.names[str(self.topology.kafka.bootstrap)]
+
+
+def _srvr(port: int) -> str:
+    """Return a ZooKeeper node's answer to `srvr`; empty if it cannot be reached."""
+    try:
+        return checks.four_letters(b"srvr", port, _ZOOKEEPER_TIMEOUT_S).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def target(data_dir: Path, manifests: Path | None = None) -> MachineTarget:

@@ -22,12 +22,13 @@ _COUNTED_WITHIN_S: Final = 8.0
 
 def checks(target: Target) -> list[Check]:
     """Return the checks of the pipeline."""
+    logs = target.commands.logs
     return [
         Check(
             CATEGORY,
             "a sum moves the total exactly once",
             "this is what SumFlow is for",
-            Hint("`sumflow logs relay` and `sumflow logs totalizer` show where it waits", "the-total-does-not-move"),
+            Hint(f"`{logs['relay']}` and `{logs['totalizer']}` show where it waits", "the-total-does-not-move"),
             45,
             lambda: moves_once(target),
         ),
@@ -35,7 +36,7 @@ def checks(target: Target) -> list[Check]:
             CATEGORY,
             "every accepted sum is counted exactly once",
             "a difference between the two databases is a sum that is lost, doubled or altered",
-            Hint("`sumflow audit --deep` names what differs", "the-audit-finds-a-difference"),
+            Hint(f"`{target.commands.audit}` names what differs", "the-audit-finds-a-difference"),
             60,
             lambda: audited(target),
         ),

@@ -86,12 +86,33 @@ class Route:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What a person types to look closer, in the runtime that the system runs on.
+
+    Args:
+        status: shows every part.
+        repair: brings what drifted back to what is declared.
+        audit: names the events that differ.
+        logs: show what a component says, by its name: kafka, zookeeper, relay, totalizer, or a database's.
+    """
+
+    status: str
+    repair: str
+    audit: str
+    logs: Mapping[str, str]
+
+
 class Target(Protocol):
     """A running system."""
 
     @property
     def topology(self) -> Topology:
         """What is declared."""
+
+    @property
+    def commands(self) -> Commands:
+        """What a person types to look closer."""
 
     def namespaces(self) -> Sequence[str] | NotApplicable:
         """Return the names of all namespaces."""

@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Mapping
 from typing import Final
 
-from sumflow.settings import Address
-
 _MODE: Final = re.compile(r"^Mode: (\w+)$", re.MULTILINE)
-_ANSWER_AT_MOST_BYTES: Final = 1 << 16
-
-
-def ask(node: Address, timeout_s: float = 3.0) -> str:
-    """Send `srvr` and return the answer; empty if the node cannot be reached."""
-    try:
-        with socket.create_connection((node.host, node.port), timeout_s) as connection:
-            connection.sendall(b"srvr")
-            with connection.makefile("rb") as answer:
-                return answer.read(_ANSWER_AT_MOST_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def modes(answers: Mapping[str, str]) -> dict[str, str]:
