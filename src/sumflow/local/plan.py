@@ -153,7 +153,6 @@ def _database(database: Database, machine: Machine) -> Component:
     name = f"{database.name}-0"
     its = server(database, machine)
     container = database.workload.containers[0]
-    _require_postgres(database.workload, container.image)
     command = process.Command(postgres.command(its), machine.home.log(name), stop_signal=signal.SIGINT)
     return Component(
         name=name,
@@ -166,19 +165,6 @@ def _database(database: Database, machine: Machine) -> Component:
         addresses=(f"127.0.0.1:{its.port}",),
         check_timeout_s=3.0,
     )
-
-
-def _require_postgres(workload: Workload, image: str) -> None:
-    """Refuse an image that is not the PostgreSQL that this machine has: another one's data would be another format."""
-    name, _, tag = image.partition(":")
-    if name.rpartition("/")[2] != "postgres" or tag.partition("-")[0].partition(".")[0] != postgres.MAJOR:
-        raise ManifestError(
-            f"one machine cannot run the image {image}",
-            file=workload.source.file,
-            line=workload.source.line,
-            why=f"it brings PostgreSQL {postgres.MAJOR}",
-            remedy=f"declare postgres:{postgres.MAJOR}-alpine",
-        )
 
 
 def _services(topology: Topology, machine: Machine, layout: kafka.Layout) -> Iterator[Component]:
