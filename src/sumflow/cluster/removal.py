@@ -7,7 +7,7 @@ them, and the namespaces around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -149,14 +149,7 @@ def _remove_data(cluster: Cluster, refs: Iterable[Ref], reporter: RemovalReporte
         if labels_of(claim).get("strimzi.io/cluster") == "sumflow-kafka":
             data.append(Ref("", "v1", "PersistentVolumeClaim", "sumflow-kafka", str(meta(claim)["name"])))
 
-    def act() -> None:
-        for ref in data:
-            reporter.removed(ref)
-            cluster.delete(ref)
-
-    if data:
-        run([_awaited("data", act, lambda: _still_there(cluster, data))], reporter)
-    return len(data)
+    return _remove_all(cluster, "data", data, reporter)
 
 
 def _remove_definitions(cluster: Cluster, refs: Iterable[Ref], reporter: RemovalReporter) -> int:
@@ -172,15 +165,7 @@ def _remove_definitions(cluster: Cluster, refs: Iterable[Ref], reporter: Removal
         for ref in definitions:
             reporter.kept(ref, f"resources of others need it: {', '.join(used)}")
         return 0
-
-    def act() -> None:
-        for ref in definitions:
-            reporter.removed(ref)
-            cluster.delete(ref)
-
-    if definitions:
-        run([_awaited("definitions", act, lambda: _still_there(cluster, definitions))], reporter)
-    return len(definitions)
+    return _remove_all(cluster, "definitions", definitions, reporter)
 
 
 def _remove_namespaces(cluster: Cluster, refs: Iterable[Ref], reporter: RemovalReporter) -> int:
@@ -193,15 +178,20 @@ def _remove_namespaces(cluster: Cluster, refs: Iterable[Ref], reporter: RemovalR
             reporter.kept(ref, f"it holds {', '.join(map(str, [*ours, *theirs][:5]))}")
         else:
             empty.append(ref)
+    return _remove_all(cluster, "namespaces", empty, reporter)
+
+
+def _remove_all(cluster: Cluster, name: str, refs: Sequence[Ref], reporter: RemovalReporter) -> int:
+    """Remove objects and wait until they are gone; return how many they were."""
 
     def act() -> None:
-        for ref in empty:
+        for ref in refs:
             reporter.removed(ref)
             cluster.delete(ref)
 
-    if empty:
-        run([_awaited("namespaces", act, lambda: _still_there(cluster, empty))], reporter)
-    return len(empty)
+    if refs:
+        run([_awaited(name, act, lambda: _still_there(cluster, refs))], reporter)
+    return len(refs)
 
 
 def _is_operators(ref: Ref) -> bool:
