@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ class System:
     @contextmanager
     def deploying(self, log: Path) -> Iterator[subprocess.Popen[str]]:
         """Run `sumflow deploy` of the profile beside the test, its output in a file; it is ended with the block."""
-        command = [sys.executable, "-m", "sumflow", "deploy", "--profile", self.profile]
+        # A shell's background jobs ignore Ctrl-C and hand that on: a test run that is one must not.
+        listening = ["env", "--default-signal=INT"]
+        command = [*listening, sys.executable, "-m", "sumflow", "deploy", "--profile", self.profile]
         with log.open("w") as out:
             running = subprocess.Popen(
                 [*command, "--strimzi-manifest", str(self.strimzi)],
@@ -90,9 +93,9 @@ class System:
 
     def attempt(self, *args: str, given: str | None = None) -> Done:
         """Run `kubectl`, whatever comes of it."""
-        # A cache of its own: kubectl remembers by address what an earlier cluster served there.
-        cache = ["--cache-dir", str(self.strimzi.parent / "kubectl-cache")]
-        return self._run([str(KUBECTL), *cache, *args], 150, given)
+        # kubectl remembers for minutes what a server served, and here one release's definitions follow another's.
+        with tempfile.TemporaryDirectory() as cache:
+            return self._run([str(KUBECTL), "--cache-dir", cache, *args], 150, given)
 
     def harness(self, script: str, *args: str) -> None:
         """Run one of the test cluster's own scripts, as root."""
@@ -104,7 +107,8 @@ class System:
 
     def shell(self, commands: str, directory: Path, within_s: float = 600) -> Done:
         """Run commands as a person would type them, `kubectl` being at hand."""
-        known = ["env", "-C", str(directory), f"PATH={KUBECTL.parent}:{os.environ['PATH']}"]
+        path, cache = f"PATH={KUBECTL.parent}:{os.environ['PATH']}", f"KUBECACHEDIR={directory / 'kubectl-cache'}"
+        known = ["env", "-C", str(directory), path, cache]
         return self._run([*known, "bash", "-c", commands], within_s)
 
     def get(self, *args: str) -> list[dict[str, Any]]:
