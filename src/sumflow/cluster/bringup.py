@@ -98,8 +98,9 @@ def prepare(cluster: Cluster, options: Options) -> Deployment:
 
 def examine(deployment: Deployment) -> tuple[Finding, ...]:
     """Return all that preflight finds, what would stop the deployment and what would not; changes nothing."""
-    wanted = facts.asked(deployment.topology.strimzi, deployment.rendered, deployment.operator)
-    seen = facts.gather(deployment.cluster, [*deployment.rendered, *deployment.operator])
+    image = deployment.options.image
+    wanted = facts.asked(deployment.topology.strimzi, deployment.rendered, deployment.operator, image)
+    seen = facts.gather(deployment.cluster, [*deployment.rendered, *deployment.operator], wanted)
     return preflight.findings(seen, wanted)
 
 

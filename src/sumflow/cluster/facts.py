@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sumflow.cluster import demand, settle
+from sumflow.cluster import demand, preflight, registry, settle
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.demand import Permission
 from sumflow.cluster.failures import ForbiddenError
 from sumflow.cluster.objects import Object, Ref, annotations_of, meta, status
-from sumflow.cluster.preflight import Demand, Facts, NodeRoom, OperatorSeen
+from sumflow.cluster.preflight import Demand, Facts, ImageAnswer, NodeRoom, OperatorSeen
 from sumflow.topology import quantities
 from sumflow.topology.model import StrimziRelease
 
@@ -23,30 +23,40 @@ _DEFINITION: Final = Ref("apiextensions.k8s.io", "v1", "CustomResourceDefinition
 _NEVER_TAKES: Final = ("NoSchedule", "NoExecute")
 
 
-def asked(release: StrimziRelease, rendered: Iterable[Object], operator: Iterable[Object]) -> Demand:
-    """Return what the declared system asks of any cluster."""
+def asked(
+    release: StrimziRelease, rendered: Iterable[Object], operator: Iterable[Object], image: str | None = None
+) -> Demand:
+    """Return what the declared system asks of any cluster; `image` is SumFlow's own, if not the declared one."""
     objects, installed = list(rendered), list(operator)
     return Demand(
         release,
         demand.pods([*objects, *installed]),
         demand.storage_classes(objects),
-        frozenset(image for each in objects for image in _own_images(each)),
+        frozenset([image] if image else (own for each in objects for own in _own_images(each))),
         {meta(each)["name"]: _served(each) for each in installed if each["kind"] == "CustomResourceDefinition"},
     )
 
 
-def gather(cluster: Cluster, objects: Iterable[Object]) -> Facts:
-    """Ask a cluster for everything that preflight must know about it."""
+def gather(cluster: Cluster, objects: Iterable[Object], wanted: Demand) -> Facts:
+    """Ask a cluster for everything that preflight must know about it, and registries for what its nodes lack."""
     listed = list(objects)
     namespaces = frozenset(Ref.of(each).namespace for each in listed) - {""}
+    nodes = _nodes(cluster, namespaces)
     return Facts(
         server=cluster.version(),
         storage_classes=_storage_classes(cluster),
-        nodes=_nodes(cluster, namespaces),
+        nodes=nodes,
         denied=_denied(cluster, demand.permissions(listed)),
         operators=_operators(cluster),
         definitions=_definitions(cluster),
+        registries=_registries(wanted.own_images, nodes),
     )
+
+
+def _registries(images: Iterable[str], nodes: Iterable[NodeRoom] | None) -> dict[str, ImageAnswer]:
+    """Ask for the images that a node would have to pull."""
+    pulled = [image for image in images if preflight.is_pulled(image)]
+    return {image: registry.ask(image) for image in pulled if nodes is None or preflight.nodes_without(image, nodes)}
 
 
 def _denied(cluster: Cluster, needed: Iterable[Permission]) -> tuple[Permission, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sumflow.cluster.demand import Permission, PodRoom
@@ -16,6 +16,10 @@ LISTED_IMAGES: Final = 50
 
 _MARK_DEFAULT: Final = (
     "mark one as the default: kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true"
+)
+
+_GIVE_IMAGE: Final = (
+    "load it into every node or push it to a registry (docs/images.md), then name it with `--image REF`"
 )
 
 
@@ -57,6 +61,14 @@ class OperatorSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageAnswer:
+    """What a registry says of an image: it has it, it has it not, or (None) that cannot be known; `told` says why."""
+
+    there: bool | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What was asked of the cluster; None is what we were not allowed to see.
 
@@ -67,6 +79,7 @@ class Facts:
         denied: the permissions that we lack.
         operators: the Strimzi operators that run.
         definitions: Strimzi's definitions that are installed: name to the versions that they serve.
+        registries: what registries say of our own images, as far as nodes lack them.
     """
 
     server: Version
@@ -75,6 +88,7 @@ class Facts:
     denied: tuple[Permission, ...] = ()
     operators: tuple[OperatorSeen, ...] | None = ()
     definitions: Mapping[str, frozenset[str]] | None = None
+    registries: Mapping[str, ImageAnswer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +224,37 @@ def _room_text(cpu_m: int, memory: int) -> str:
 
 def _images(facts: Facts, demand: Demand) -> Iterator[Finding]:
     for reference in sorted(demand.own_images):
-        without = _nodes_without(reference, facts.nodes or ())
-        if "/" in reference or not without:
-            # A reference with a registry is pulled by the nodes; whether they can is not known from here.
-            continue
-        yield Finding(
-            f"the image {reference} is on no registry and not on {len(without)} of {len(facts.nodes or ())} nodes",
-            why=f"missing on {', '.join(without)}",
-            remedy="load it into every node or push it to a registry (docs/images.md), then name it with `--image REF`",
-        )
+        without = nodes_without(reference, facts.nodes or ())
+        if without and not is_pulled(reference):
+            yield Finding(
+                f"the image {reference} is on no registry and not on {len(without)} of {len(facts.nodes or ())} nodes",
+                why=f"missing on {', '.join(without)}",
+                remedy=_GIVE_IMAGE,
+            )
+        elif without or facts.nodes is None:
+            yield from _registry(reference, facts.registries.get(reference))
 
 
-def _nodes_without(reference: str, nodes: Iterable[NodeRoom]) -> list[str]:
+def _registry(reference: str, answer: ImageAnswer | None) -> Iterator[Finding]:
+    """Judge a registry's answer; the nodes' own view of the registry decides where it proves nothing."""
+    if answer is None or answer.there:
+        return
+    if answer.there is False:
+        yield Finding(f"the image {reference} is not in its registry", why=answer.told, remedy=_GIVE_IMAGE)
+        return
+    yield Finding(
+        f"whether the nodes can pull {reference} cannot be known from here: {answer.told}",
+        remedy="if they cannot, the stage of the services ends with the kubelet's words",
+        fatal=False,
+    )
+
+
+def is_pulled(reference: str) -> bool:
+    """Tell whether nodes get the image from a registry: without one in its name it has to be loaded into them."""
+    return "/" in reference and not reference.startswith("localhost/")
+
+
+def nodes_without(reference: str, nodes: Iterable[NodeRoom]) -> list[str]:
+    """Return the nodes that lack an image, as far as their lists tell."""
     names = {reference, f"docker.io/library/{reference}", f"localhost/{reference}"}
     return [node.name for node in nodes if node.image_count < LISTED_IMAGES and not names & node.images]

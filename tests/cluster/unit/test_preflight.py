@@ -9,7 +9,7 @@ import pytest
 from sumflow import topology
 from sumflow.cluster import demand
 from sumflow.cluster.demand import Permission, PodRoom
-from sumflow.cluster.preflight import Demand, Facts, Finding, NodeRoom, OperatorSeen, findings
+from sumflow.cluster.preflight import Demand, Facts, Finding, ImageAnswer, NodeRoom, OperatorSeen, findings
 from sumflow.cluster.versions import Version
 
 GIB = 2**30
@@ -105,12 +105,31 @@ def test_definitions_of_another_strimzi_are_refused() -> None:
 
 
 def test_an_image_on_no_registry_must_be_on_every_node() -> None:
-    """A node without it is named; a full list of images proves nothing, a registry is the nodes' affair."""
+    """A node without it is named; a full list of images proves nothing; `localhost/` is no registry."""
     bare = replace(NODES[2], images=frozenset())
     assert "missing on node3" in _only(replace(FACTS, nodes=(*NODES[:2], bare))).why
     assert findings(replace(FACTS, nodes=(*NODES[:2], replace(bare, image_count=50))), _demand()) == ()
-    elsewhere = replace(_demand(), own_images=frozenset({"registry.example/sumflow:1"}))
-    assert findings(replace(FACTS, nodes=(*NODES[:2], bare)), elsewhere) == ()
+    built = replace(_demand(), own_images=frozenset({"localhost/sumflow:1"}))
+    assert "on no registry" in _only(FACTS, built).what
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "stops"),
+    [
+        (ImageAnswer(True, ""), None, False),
+        (ImageAnswer(False, "registry.example answers 404"), "is not in its registry", True),
+        (ImageAnswer(None, "registry.example answers 401"), "cannot be known from here", False),
+    ],
+    ids=["there", "missing", "private"],
+)
+def test_what_a_registry_says_of_an_image(answer: ImageAnswer, told: str | None, stops: bool) -> None:
+    """Only a plain no stops the deployment; an answer that proves nothing is told; nodes that have it ask nobody."""
+    image = "registry.example/sumflow:1"
+    wanted = replace(_demand(), own_images=frozenset({image}))
+    found = findings(replace(FACTS, registries={image: answer}), wanted)
+    assert [(told in each.what, each.fatal) for each in found if told] == ([(True, stops)] if told else [])
+    have = tuple(replace(node, images=frozenset({image})) for node in NODES)
+    assert findings(replace(FACTS, nodes=have, registries={image: answer}), wanted) == ()
 
 
 def test_the_pods_are_counted_from_the_manifests() -> None:
