@@ -43,8 +43,7 @@ class ClusterOperator:
         if not kafkas:
             self._applied.clear()
         for kafka in kafkas:
-            if "deletionTimestamp" in kafka["metadata"]:
-                continue
+            # As the real one, it does not look whether the object is being deleted.
             if kafka["metadata"].get("annotations", {}).get("strimzi.io/pause-reconciliation") == "true":
                 self._show("Kafka", kafka, status.paused(kafka))
             else:

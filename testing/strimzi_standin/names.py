@@ -40,7 +40,7 @@ def owner(custom_resource: Object) -> list[Object]:
             "kind": custom_resource["kind"],
             "name": custom_resource["metadata"]["name"],
             "uid": custom_resource["metadata"]["uid"],
-            "blockOwnerDeletion": False,
+            "blockOwnerDeletion": True,
             "controller": custom_resource["kind"] == "StrimziPodSet",
         }
     ]

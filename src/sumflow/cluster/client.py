@@ -19,7 +19,7 @@ from kubernetes.config.config_exception import ConfigException
 
 from sumflow.cluster import failures
 from sumflow.cluster.demand import Permission
-from sumflow.cluster.objects import FIELD_MANAGER, Object, Ref
+from sumflow.cluster.objects import FIELD_MANAGER, STRIMZI, Object, Ref
 from sumflow.cluster.verdict import Speaker
 from sumflow.cluster.versions import Version
 from sumflow.errors import SumflowError, UsageError
@@ -111,8 +111,12 @@ class Cluster:
         return changed
 
     def delete(self, ref: Ref, *, uid: str = "") -> None:
-        """Begin to delete an object, its dependents first; an object that is gone is no error."""
-        body: dict[str, Any] = {"propagationPolicy": "Foreground"}
+        """Begin to delete an object, its dependents first; an object that is gone is no error.
+
+        A resource of Strimzi goes before its dependents: while it waited for them, its operator, which does not look
+        whether it is being deleted, would make them anew.
+        """
+        body: dict[str, Any] = {"propagationPolicy": "Background" if ref.group == STRIMZI else "Foreground"}
         if uid:
             body["preconditions"] = {"uid": uid}
         self._found("DELETE", ref.path, body=body, what=f"delete {ref}", ref=ref)

@@ -72,17 +72,17 @@ def remove(cluster: Cluster, reporter: RemovalReporter, *, delete_data: bool) ->
     refs = tuple(ref for ref, _ in created)
     if not delete_data:
         _note_cluster_id(cluster, created)
-    steps = [_step(cluster, part, reporter, delete_data=delete_data) for part in parts(refs)]
-    run(steps, reporter)
+    run([_step(cluster, part, reporter) for part in parts(refs)], reporter)
     more = _remove_data(cluster, refs, reporter) if delete_data else _keep_data(refs, reporter)
     more += _remove_definitions(cluster, refs, reporter)
     return sum(len(part.refs) for part in parts(refs)) + more + _remove_namespaces(cluster, refs, reporter)
 
 
-def _step(cluster: Cluster, part: Part, reporter: RemovalReporter, *, delete_data: bool) -> Step:
+def _step(cluster: Cluster, part: Part, reporter: RemovalReporter) -> Step:
     def act() -> None:
         for ref in part.refs:
-            if ref.kind == "KafkaTopic" and not delete_data:
+            if ref.kind == "KafkaTopic":
+                # With the data or without: their volumes go or stay as a whole, and letting go needs no broker.
                 cluster.merge(ref, {"metadata": {"annotations": {UNMANAGED: "false"}}})
             reporter.removed(ref)
             cluster.delete(ref)

@@ -9,12 +9,14 @@ from typing import cast
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from sumflow.steps import NotYet, Readiness, Ready
 from testing.strimzi_standin.cluster_operator import ClusterOperator, Release
 from testing.strimzi_standin.install import RELEASES
 from testing.strimzi_standin.kube import Kube
 from testing.strimzi_standin.names import Object
 from testing.strimzi_standin.topic_operator import FINALIZER, TopicOperator
 from tests.cluster.harness.fakes import FakeKube, custom_resources
+from tests.servers import await_ready
 
 BROKERS = {f"sumflow-kafka-kafka-{n}" for n in range(3)}
 ZOOKEEPERS = {f"sumflow-kafka-zookeeper-{n}" for n in range(3)}
@@ -107,6 +109,23 @@ def test_a_changed_configuration_replaces_one_pod_at_a_time() -> None:
     assert sorted(deleted) == sorted(BROKERS)
 
 
+def test_a_paused_kafka_is_left_alone_and_says_so() -> None:
+    """The whole status is written anew, as the real operator does: only the id that it was read with is kept."""
+    kube = FakeKube(*custom_resources("kraft", "Kafka", "KafkaNodePool"))
+    kafka = kube.objects["Kafka", "sumflow-kafka"]
+    kafka["metadata"]["annotations"] = {"strimzi.io/pause-reconciliation": "true"}
+    operator = _operator(kube, "1.2.0")
+    operator.reconcile()
+    assert _condition(kube)["type"] == "ReconciliationPaused"
+    assert kube.names("Pod") == set()
+    kafka["status"]["clusterId"] = "of-the-volumes"
+    operator.reconcile()
+    assert kafka["status"]["clusterId"] == "of-the-volumes"
+    del kafka["metadata"]["annotations"]
+    _bring_up(kube, "1.2.0")
+    assert kube.objects["Kafka", "sumflow-kafka"]["status"]["clusterId"] == "of-the-volumes"
+
+
 def test_a_refused_kafka_says_why() -> None:
     """A version that the release does not know ends as NotReady with its reason, and makes nothing."""
     kube = FakeKube(*custom_resources("spec", "Kafka"))
@@ -133,6 +152,12 @@ def _partitions(bootstrap: str, name: str) -> int:
     return len(found.partitions) if found else 0
 
 
+def _has_partitions(bootstrap: str, name: str, wanted: int) -> Readiness:
+    """Look once: a broker's own view of a change comes a moment after the controller has confirmed it."""
+    found = _partitions(bootstrap, name)
+    return Ready() if found == wanted else NotYet(f"{name} has {found} partitions")
+
+
 @pytest.mark.integration
 def test_topics_are_realised_grown_refused_and_removed(kafka_bootstrap: str, topic: Object) -> None:
     """A KafkaTopic becomes a real topic, grows, cannot shrink, and takes the topic along when it is deleted."""
@@ -145,13 +170,13 @@ def test_topics_are_realised_grown_refused_and_removed(kafka_bootstrap: str, top
     assert live["metadata"]["finalizers"] == [FINALIZER]
     live["spec"]["partitions"] = 3
     operator.reconcile()
-    assert _partitions(kafka_bootstrap, name) == 3
+    await_ready("growth", lambda: _has_partitions(kafka_bootstrap, name, 3))
     live["spec"]["partitions"] = 2
     operator.reconcile()
     assert kube.objects["KafkaTopic", name]["status"]["conditions"][0]["reason"] == "NotSupported"
     live["metadata"]["deletionTimestamp"] = "2026-11-24T16:12:58Z"
     operator.reconcile()
-    assert _partitions(kafka_bootstrap, name) == 0
+    await_ready("removal", lambda: _has_partitions(kafka_bootstrap, name, 0))
     assert live["metadata"]["finalizers"] == []
 
 
