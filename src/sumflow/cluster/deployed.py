@@ -74,7 +74,16 @@ def parts(cluster: Cluster, system: Topology) -> list[Part]:
         *(Ref("apps", "v1", each.kind, each.namespace, each.name) for each in system.services),
     ]
     watch = Watch(cluster)
-    return [Part(ref, watch.judge(ref), _restarts(cluster, ref)) for ref in refs]
+    return [Part(ref, _verdict(watch, ref), _restarts(cluster, ref)) for ref in refs]
+
+
+def _verdict(watch: Watch, ref: Ref) -> Verdict:
+    said = watch.judge(ref)
+    if isinstance(said, Ready) and ref.kind == "Kafka":
+        # Its condition stays Ready while a broker is away: the operator looks again only every two minutes.
+        below = watch.judge_pods(ref)
+        return said if isinstance(below, Ready) else below
+    return said
 
 
 def pods(cluster: Cluster, namespace: str, labels: str, container: str) -> list[Pod]:
@@ -92,6 +101,14 @@ def ready_pod(cluster: Cluster, namespace: str, labels: str, container: str) -> 
         f"no pod with {labels} is ready in the namespace {namespace}",
         remedy="`sumflow status --on kubernetes` says why; `sumflow deploy` brings it up",
     )
+
+
+def ready(cluster: Cluster, pod: Pod) -> Pod:
+    """Return a pod that is known by its name; raise NotRunningError if it is not ready."""
+    verdict = Watch(cluster).judge(Ref("", "v1", "Pod", pod.namespace, pod.name))
+    if isinstance(verdict, Ready):
+        return pod
+    raise NotRunningError(verdict.reason, remedy="`sumflow status --on kubernetes` shows how the other parts are")
 
 
 def secret(cluster: Cluster, namespace: str, name: str) -> dict[str, str]:

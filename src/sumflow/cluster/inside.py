@@ -18,19 +18,21 @@ ZOOKEEPER_LOCAL_PORT: Final = 12181
 """Strimzi's ZooKeeper answers four-letter words on this port of its own pod; its other ports are TLS."""
 
 _CONNECT_TIMEOUT_S: Final = 3
+_LOGGED: Final = re.compile(r"\b(TRACE|DEBUG|INFO|WARN)\b")
 _PLACE: Final = re.compile(r"Partition:(\d+)\s+Offset:(\d+)")
 
 _ASK_ZOOKEEPER: Final = f"exec 3<>/dev/tcp/127.0.0.1/{ZOOKEEPER_LOCAL_PORT} && printf srvr >&3 && timeout 3 cat <&3"
 
-# Reads `host port` lines and answers each with `host port`, then what stood in the way, if anything did. All at once,
-# so that many silent names take no longer than one.
-_REACH: Final = f"""
+REACH: Final = f"""
 while read -r host port; do
   ( said=$(timeout {_CONNECT_TIMEOUT_S} bash -c "exec 3<>/dev/tcp/$host/$port" 2>&1) && echo "$host $port" ||
-    echo "$host $port ${{said:-no answer within {_CONNECT_TIMEOUT_S} s}}" | tail -n 1 ) &
+    {{ : "${{said:=no answer within {_CONNECT_TIMEOUT_S} s}}"; echo "$host $port ${{said%%$'\\n'*}}"; }} ) &
 done
 wait
 """
+"""Reads `host port` lines and answers each with the same, then what stood in the way, if anything did: the first line
+that bash says of it, for the next ones only say that it therefore failed. All at once: many silent names take no longer
+than one."""
 
 # Consumer and producer start side by side, because each is a JVM. A consumer at the end of the topic sees only what
 # comes after its start, so the same marked message is sent once a second until it came back.
@@ -63,7 +65,7 @@ def reach(cluster: Cluster, pod: Pod, addresses: Iterable[Address]) -> Mapping[A
     """Resolve and connect to addresses from inside a pod; return for each why it is impossible, or None."""
     wanted = list(addresses)
     given = "".join(f"{each.host} {each.port}\n" for each in wanted)
-    outcome = execute(cluster, pod, ["timeout", "15", "bash", "-c", f"head -n {len(wanted)} | ({_REACH})"], given=given)
+    outcome = execute(cluster, pod, ["timeout", "15", "bash", "-c", f"head -n {len(wanted)} | ({REACH})"], given=given)
     problems = parse_reach(outcome.output)
     return {each: problems.get(each, "it was not tried") for each in wanted}
 
@@ -97,9 +99,15 @@ def describe_topic(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> st
     command = [f"{KAFKA_BIN}/kafka-topics.sh", "--bootstrap-server", bootstrap, "--describe", "--topic", topic]
     outcome = execute(cluster, pod, command)
     if outcome.code:
-        lines = [*outcome.errors.splitlines(), *outcome.output.splitlines()]
-        raise SumflowError(f"the topic {topic} cannot be described", why=lines[0] if lines else "no answer")
+        raise SumflowError(f"the topic {topic} cannot be described", why=complaint(outcome))
     return outcome.output
+
+
+def complaint(outcome: Outcome) -> str:
+    """Return what one of Kafka's programs complains of: its first line that is no entry of a log."""
+    lines = [*outcome.output.splitlines(), *outcome.errors.splitlines()]
+    said = [line for line in lines if line.strip() and not _LOGGED.search(line)]
+    return said[0] if said else "it did not answer"
 
 
 def extents(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> dict[int, Extent]:
@@ -107,7 +115,7 @@ def extents(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> dict[int,
     program = f"{KAFKA_BIN}/kafka-get-offsets.sh --bootstrap-server {bootstrap} --topic {shlex.quote(topic)} --time"
     outcome = execute(cluster, pod, ["bash", "-c", f"{program} earliest && echo && {program} latest"], within_s=40)
     if outcome.code:
-        raise SumflowError(f"the offsets of {topic} are not to be had", why=outcome.errors.strip()[-500:])
+        raise SumflowError(f"the offsets of {topic} are not to be had", why=complaint(outcome))
     return parse_extents(outcome.output)
 
 

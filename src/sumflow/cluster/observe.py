@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sumflow.cluster import readiness
 from sumflow.cluster.client import Cluster
-from sumflow.cluster.objects import STRIMZI, Object, Ref, meta, status
+from sumflow.cluster.failures import ForbiddenError
+from sumflow.cluster.objects import STRIMZI, Object, Ref, condition, meta, status
 from sumflow.cluster.verdict import Around, Hopeless, Speaker, Verdict, Waiting
 from sumflow.errors import StepError, SumflowError
 from sumflow.steps import NotYet, Readiness, Ready
@@ -55,6 +56,11 @@ class Watch:
             verdict = readiness.judge(ref, live, self._around(ref, live))
         return verdict
 
+    def judge_pods(self, ref: Ref) -> Verdict:
+        """Look at the pods of an object that calls itself ready: its operator may not have noticed what they lack."""
+        live = self.cluster.get(ref)
+        return Ready() if live is None else readiness.of_pods(self._around(ref, live))
+
     def ready(self, refs: Iterable[Ref]) -> Readiness:
         """Look at all objects of a stage.
 
@@ -79,10 +85,20 @@ class Watch:
         pods = tuple(pod for pod in self._pods(ref, live) if meta(pod)["uid"] not in self._old_pods)
         claims = tuple(claim for claim in self._claims(ref, pods) if status(claim).get("phase") != "Bound")
         events = tuple(each for each in self._events(ref.namespace) if self._is_new(each))
-        return Around(pods, claims, events, datetime.now(UTC))
+        return Around(pods, claims, events, self._away(), datetime.now(UTC))
+
+    def _away(self) -> frozenset[str]:
+        try:
+            nodes = self.cluster.list(Ref("", "v1", "Node", "", ""))
+        except ForbiddenError:
+            # Whoever deploys need not be allowed to see nodes; events then say the same a little later.
+            return frozenset()
+        return frozenset(str(meta(node)["name"]) for node in nodes if condition(node, "Ready").get("status") != "True")
 
     def _pods(self, ref: Ref, live: Object) -> tuple[Object, ...]:
         in_namespace = Ref("", "v1", "Pod", ref.namespace, "")
+        if ref.kind == "Pod":
+            return (live,)
         if ref.group == STRIMZI:
             return self.cluster.list(in_namespace, labels=f"strimzi.io/cluster={ref.name}")
         selector = _selector(live)
@@ -127,7 +143,7 @@ def stuck(cluster: Cluster, ref: Ref) -> tuple[Ref, ...]:
 
 
 def _has_pods(ref: Ref) -> bool:
-    return (ref.group, ref.kind) in {("apps", "Deployment"), ("apps", "StatefulSet"), (STRIMZI, "Kafka")}
+    return (ref.group, ref.kind) in {("", "Pod"), ("apps", "Deployment"), ("apps", "StatefulSet"), (STRIMZI, "Kafka")}
 
 
 def _selector(live: Object) -> str:

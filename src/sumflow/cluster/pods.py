@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
 from sumflow.cluster.objects import Object, Ref, condition, meta, status
-from sumflow.cluster.verdict import Hopeless, Speaker, Verdict, Waiting, worst
+from sumflow.cluster.verdict import Around, Hopeless, Speaker, Verdict, Waiting, worst
 from sumflow.steps import Ready
 
 UNSCHEDULABLE_GRACE_S: Final = 10.0
@@ -17,15 +18,30 @@ CRASHES: Final = 2
 
 _IMAGE_HOPELESS: Final = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _PERMANENT_PULL: Final = ("not found", "manifest unknown", "unauthorized", "denied", "pull access")
+_PASSING_PULL: Final = re.compile(
+    r"timeout|deadline exceeded|connection reset|unexpected EOF|too ?many ?requests|\b(500|502|503|504)\b",
+    re.IGNORECASE,
+)
+"""What a kubelet says of a registry that may answer the next time."""
 _CONFIG_HOPELESS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _PASSING: Final = ("timed out", "deadline exceeded", "failed to sync")
 """What a kubelet under load says of a container that it will make a moment later."""
+_AFFINITY: Final = "volume node affinity conflict"
+_VOLUME_ELSEWHERE: Final = (
+    "its volume is bound to a node that is away or takes no pods: bring that node back (`kubectl get nodes`); if it is "
+    "lost for good, see docs/kubernetes.md, When pods and nodes are lost"
+)
+_MAKE_ROOM: Final = (
+    "make room or add a node (`kubectl describe nodes` shows what is requested), or deploy `--profile dev`"
+)
 _VOLUME_PENDING: Final = ("unbound immediate", "persistentvolumeclaim")
 
 
-def judge(pod: Object, *, events: tuple[Object, ...] = (), now: datetime) -> Verdict:
-    """Say how a pod is; `events` are warnings, `now` is the time of the look."""
-    name = f"pod {meta(pod)['namespace']}/{meta(pod)['name']}"
+def judge(pod: Object, around: Around) -> Verdict:
+    """Say how a pod is, given what was seen around it."""
+    name, events, now = f"pod {meta(pod)['namespace']}/{meta(pod)['name']}", around.events, around.now
+    if _node(pod) in around.away:
+        return Waiting(f"{name} is on {_node(pod)}, a node that does not answer{_bound(pod)}")
     if meta(pod).get("deletionTimestamp"):
         return Waiting(f"{name} is terminating")
     if status(pod).get("phase") == "Failed":
@@ -34,13 +50,24 @@ def judge(pod: Object, *, events: tuple[Object, ...] = (), now: datetime) -> Ver
     unscheduled = _unscheduled(pod, name, events, now)
     if unscheduled:
         return unscheduled
-    containers = [_container(pod, name, each) for each in _containers(pod)]
+    containers = [_container(pod, name, each, _pull_failure(pod, events)) for each in _containers(pod)]
     verdict = worst(containers) if containers else Waiting(f"{name}: {status(pod).get('phase', 'Pending').lower()}")
     if isinstance(verdict, Ready) and condition(pod, "Ready").get("status") != "True":
         return Waiting(f"{name}: running, not ready{_told(pod, events)}")
     if isinstance(verdict, Waiting):
         return Waiting(f"{verdict.reason}{_told(pod, events)}", verdict.speaker)
     return Ready() if isinstance(verdict, Ready) else verdict
+
+
+def _node(pod: Object) -> str:
+    return str((pod.get("spec") or {}).get("nodeName") or "")
+
+
+def _bound(pod: Object) -> str:
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    if not any(each.get("persistentVolumeClaim") for each in volumes):
+        return ""
+    return f"; where its volume is bound to that node, it comes back with it: `kubectl describe node {_node(pod)}`"
 
 
 def _containers(pod: Object) -> Iterator[dict[str, Any]]:
@@ -58,18 +85,15 @@ def _unscheduled(pod: Object, name: str, events: tuple[Object, ...], now: dateti
     waits = any(word in said for word in _VOLUME_PENDING) or _event(pod, events, "TriggeredScaleUp")
     if waits or (now - since).total_seconds() < UNSCHEDULABLE_GRACE_S:
         return Waiting(f"{name} has no node: {said}")
-    return Hopeless(
-        f"{name} cannot be scheduled: {said}",
-        "make room or add a node (`kubectl describe nodes` shows what is requested), or deploy `--profile dev`",
-    )
+    return Hopeless(f"{name} cannot be scheduled: {said}", _VOLUME_ELSEWHERE if _AFFINITY in said else _MAKE_ROOM)
 
 
-def _container(pod: Object, name: str, state: dict[str, Any]) -> Verdict:
+def _container(pod: Object, name: str, state: dict[str, Any], pull_failure: str) -> Verdict:
     where = f"{name}, container {state['name']}"
     speaker = Speaker(meta(pod)["namespace"], meta(pod)["name"], state["name"])
     waiting = (state.get("state") or {}).get("waiting") or {}
     if waiting:
-        return _held(where, state, waiting, speaker)
+        return _held(where, state, waiting, speaker, pull_failure)
     ended = (state.get("state") or {}).get("terminated") or {}
     if ended:
         if state["init"] and ended.get("exitCode") == 0:
@@ -80,16 +104,28 @@ def _container(pod: Object, name: str, state: dict[str, Any]) -> Verdict:
     return Waiting(f"{where}: started, not ready{_restarted(state)}", speaker)
 
 
-def _held(where: str, state: dict[str, Any], waiting: dict[str, Any], speaker: Speaker) -> Verdict:
+def _held(where: str, state: dict[str, Any], waiting: dict[str, Any], speaker: Speaker, pull_failure: str) -> Verdict:
     reason, said = str(waiting.get("reason", "")), str(waiting.get("message", "")).strip()
     told = f"{where}: {reason}{f': {said}' if said else ''}"
-    if reason in _IMAGE_HOPELESS or (reason == "ErrImagePull" and any(word in said for word in _PERMANENT_PULL)):
+    if _is_never_pulled(reason, f"{said} {pull_failure}"):
         return Hopeless(f"{told} (image {state.get('image', '?')})", _image_remedy(str(state.get("image", ""))))
     if reason in _CONFIG_HOPELESS and not any(word in said for word in _PASSING):
         return Hopeless(told, f"`kubectl describe pod {speaker.pod} -n {speaker.namespace}` shows what is missing")
     if reason == "CrashLoopBackOff" and int(state.get("restartCount", 0)) >= CRASHES:
         return _crashing(where, state, speaker)
     return Waiting(told or f"{where}: waiting", None)
+
+
+def _is_never_pulled(reason: str, said: str) -> bool:
+    if any(word in said for word in _PERMANENT_PULL):
+        return reason in _IMAGE_HOPELESS or reason == "ErrImagePull"
+    return reason in _IMAGE_HOPELESS and not _PASSING_PULL.search(said)
+
+
+def _pull_failure(pod: Object, events: tuple[Object, ...]) -> str:
+    """Return why the last pull failed: while the kubelet waits to try again, an older one says so in its event only."""
+    failed = _event(pod, events, "Failed")
+    return str(failed.get("message", "")) if failed else ""
 
 
 def _crashing(where: str, state: dict[str, Any], speaker: Speaker) -> Hopeless:

@@ -129,12 +129,16 @@ def _stateful_set(ref: Ref, found: Object, around: Around) -> Verdict:
 
 
 def _with_pods(told: str, around: Around) -> Verdict:
-    claims = [_claim(_claim_ref(each), each, around) for each in around.claims]
-    seen = [pods.judge(each, events=around.events, now=around.now) for each in around.pods]
-    verdict = worst([*claims, *seen])
+    verdict = of_pods(around)
     if isinstance(verdict, Waiting):
         return Waiting(f"{told}\n{verdict.reason}", verdict.speaker)
     return verdict if isinstance(verdict, Hopeless) else Waiting(told)
+
+
+def of_pods(around: Around) -> Verdict:
+    """Say how the pods of an object and the volumes that they wait for are."""
+    claims = [_claim(_claim_ref(each), each, around) for each in around.claims]
+    return worst([*claims, *(pods.judge(each, around) for each in around.pods)])
 
 
 def _claim_ref(claim: Object) -> Ref:
@@ -195,7 +199,7 @@ def _refused(ref: Ref, said: str) -> Hopeless:
 
 _RULES: Final[Mapping[tuple[str, str], Callable[[Ref, Object, Around], Verdict]]] = {
     ("", "Namespace"): _namespace,
-    ("", "Pod"): lambda ref, found, around: pods.judge(found, events=around.events, now=around.now),
+    ("", "Pod"): lambda ref, found, around: pods.judge(found, around),
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apps", "Deployment"): _deployment,
     ("apps", "StatefulSet"): _stateful_set,

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import yaml
@@ -78,7 +79,10 @@ def execute(cluster: Cluster, pod: Pod, command: Sequence[str], *, given: str = 
         if channel.is_open():
             raise SumflowError(f"{command[0]} in {pod} did not end within {within_s:.0f} s")
         output, errors = str(channel.read_stdout() or ""), str(channel.read_stderr() or "")
-        return Outcome(_exit_code(channel.read_channel(stream.ws_client.ERROR_CHANNEL)), output, errors)
+        ended = exit_code(channel.read_channel(stream.ws_client.ERROR_CHANNEL))
+        if isinstance(ended, str):
+            raise _not_started(pod, command[0], ended)
+        return Outcome(ended, output, errors)
 
 
 @contextlib.contextmanager
@@ -143,23 +147,22 @@ def _open(cluster: Cluster, pod: Pod, port: int) -> Any:
     return forward.socket(port)
 
 
-def _exit_code(status: str) -> int:
-    """Read the exit code from the last message of an exec: a meta/v1 Status."""
+def exit_code(status: str) -> int | str:
+    """Read the exit code from the last message of an exec, a meta/v1 Status; where there is none, the reason."""
     found = yaml.safe_load(status or "{}") or {}
     if found.get("status") == "Success":
         return 0
     causes = (found.get("details") or {}).get("causes") or ()
     codes = [int(each["message"]) for each in causes if each.get("reason") == "ExitCode"]
-    return codes[0] if codes else 1
+    return codes[0] if codes else str(found.get("message") or "the connection ended before the command did")
 
 
-def _not_started(pod: Pod, program: str, error: Exception) -> SumflowError:
-    status = getattr(error, "status", None)
-    if status == 403:
+def _not_started(pod: Pod, program: str, error: Exception | str) -> SumflowError:
+    if getattr(error, "status", None) == HTTPStatus.FORBIDDEN:
         why, remedy = "", "ask an administrator for the roles in k8s/rbac (docs/kubernetes.md, Least privilege)"
         return SumflowError(f"not allowed to run commands in {pod} (create pods/exec)", why=why, remedy=remedy)
     return SumflowError(
-        f"{program} could not be started in {pod}",
+        f"{program} could not be run in {pod}",
         why=str(getattr(error, "reason", "") or error),
         remedy=f"see how the pod is: kubectl describe pod {pod.name} -n {pod.namespace}",
     )

@@ -132,7 +132,8 @@ class ClusterTarget:
         return Session(*outcome.output.strip().split("|"))
 
     def endpoints(self) -> Endpoints:
-        """Return the forwarded doors."""
+        """Return the forwarded doors; raise NotRunningError if nobody is behind one of them."""
+        _look_behind_doors(self.reached)
         return self.doors
 
     def routes(self) -> Sequence[Route]:
@@ -166,7 +167,8 @@ class ClusterTarget:
         return parse_topic_id(described)
 
     def _database_pod(self, database: Database) -> Pod:
-        return Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)
+        pod = Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)
+        return deployed.ready(self.reached, pod)
 
     def _broker(self) -> Pod:
         return deployed.ready_pod(self.reached, self._kafka_namespace, self._strimzi_name("kafka"), "kafka")
@@ -223,10 +225,14 @@ def opened(cluster: Cluster, topology: Topology) -> Iterator[ClusterTarget]:
 @contextlib.contextmanager
 def endpoints(cluster: Cluster) -> Iterator[Endpoints]:
     """Forward the pipeline's two doors to free local ports; raise NotRunningError if one of them has no ready pod."""
-    for find, _ in _DOORS:
-        find(cluster)
+    _look_behind_doors(cluster)
     with _forwarded(cluster) as doors:
         yield doors
+
+
+def _look_behind_doors(cluster: Cluster) -> None:
+    for find, _ in _DOORS:
+        find(cluster)
 
 
 @contextlib.contextmanager

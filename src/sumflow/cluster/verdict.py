@@ -54,12 +54,14 @@ class Around:
         pods: the pods that realise it, of its current revision.
         claims: the volume claims that those pods wait for.
         events: warnings about any of them, of this run only, oldest first.
+        away: the nodes that do not answer, as far as we may see nodes.
         now: the time of the look.
     """
 
     pods: tuple[Object, ...] = ()
     claims: tuple[Object, ...] = ()
     events: tuple[Object, ...] = ()
+    away: frozenset[str] = frozenset()
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 

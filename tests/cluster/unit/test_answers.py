@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
+import subprocess
 from uuid import UUID
 
 import pytest
 
 from sumflow.audit.facts import Extent
-from sumflow.cluster import failures, inside, inventory, metadata, removal
+from sumflow.cluster import failures, inside, inventory, metadata, removal, streams
 from sumflow.cluster.conflicts import ConflictError
 from sumflow.cluster.objects import KINDS, Ref
 from sumflow.cluster.target import parse_topic, parse_topic_id
@@ -119,6 +121,46 @@ def test_reachability_is_read_with_its_reason() -> None:
         Address("nowhere.sumflow", 1): "Name or service not known",
         Address("silent.sumflow", 2): "no answer within 3 s",
     }
+
+
+def test_the_program_that_asks_for_names_tells_the_first_reason() -> None:
+    """Bash says why a name does not resolve, and then that it therefore could not connect: the first line is told."""
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as gone:
+        heard, refused = there.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        given = f"127.0.0.1 {heard}\n127.0.0.1 {refused}\nnowhere.invalid 1\n"
+        done = subprocess.run(
+            ["bash", "-c", f"head -n 3 | ({inside.REACH})"], input=given, capture_output=True, text=True, check=True
+        )
+    answers = inside.parse_reach(done.stdout)
+    assert answers.pop(Address("127.0.0.1", heard)) is None
+    assert answers.pop(Address("127.0.0.1", refused)) == "Connection refused"
+    (unknown,) = answers.values()
+    assert unknown is not None
+    assert "Invalid argument" not in unknown
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"),
+    [
+        ('{"status": "Success"}', 0),
+        ('{"status": "Failure", "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}}', 3),
+        ('{"status": "Failure", "message": "error dialing backend: no route to host"}', "error dialing backend"),
+        ("", "the connection ended before the command did"),
+    ],
+)
+def test_a_command_without_an_exit_code_did_not_run(status: str, ended: int | str) -> None:
+    """A pod whose node is away answers nothing: that is no command that failed, and its reason is told."""
+    found = streams.exit_code(status)
+    assert found == ended if isinstance(ended, int) else str(found).startswith(ended)
+
+
+def test_kafkas_programs_complain_among_log_entries() -> None:
+    """The error is told, and not the warnings before it."""
+    logged = "[2026-11-25] WARN Couldn't resolve server a:9092 (org.apache.kafka.clients.ClientUtils)\n"
+    said = inside.complaint(streams.Outcome(1, "Error while executing topic command : timed out\n", logged))
+    assert said == "Error while executing topic command : timed out"
+    assert inside.complaint(streams.Outcome(1, "", logged)) == "it did not answer"
 
 
 def _ref(group: str, kind: str, namespace: str, name: str) -> Ref:
