@@ -102,6 +102,11 @@ POD = (
     ignored(
         "`sumflow down` ends everything within 10 s; each stage has its share of them", "terminationGracePeriodSeconds"
     )
+    | ignored(
+        "names are local ports here, and no name server is asked",
+        "dnsConfig.options[].name",
+        "dnsConfig.options[].value",
+    )
     | ignored(NO_API, "serviceAccountName", "automountServiceAccountToken")
     | honoured("only what is declared reaches the environment", "enableServiceLinks")
     | ignored(
