@@ -13,10 +13,8 @@ import grpc
 from sumflow.sums.sum_pb2 import SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
 
-CLIENTS: Final = 4
 PATIENCE_S: Final = 240.0
 _CALL_TIMEOUT_S: Final = 5.0
-_PACE_S: Final = 0.004
 _OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 500))
 """A connection for each client: Services choose a pod for each connection."""
 
@@ -26,15 +24,19 @@ class Load:
 
     Args:
         address: the adder's Service.
+        clients: how many there are.
+        pace_s: what each waits between two additions, in seconds.
     """
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, clients: int = 4, pace_s: float = 0.004) -> None:
+        self.address = address
+        self._pace_s = pace_s
         self._stop = threading.Event()
-        self._sums = [0] * CLIENTS
-        self._counts = [0] * CLIENTS
+        self._sums = [0] * clients
+        self._counts = [0] * clients
+        self._others: list[Load] = []
         self._problems: list[str] = []
-        self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(clients)]
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -56,7 +58,11 @@ class Load:
     @property
     def added(self) -> int:
         """The sum of all that was acknowledged; final once the block has ended."""
-        return sum(self._sums)
+        return sum(self._sums) + sum(other.added for other in self._others)
+
+    def includes(self, other: Load) -> None:
+        """Count another load, which has ended, to this one's books."""
+        self._others.append(other)
 
     def goes_on(self, additions: int = 100, within_s: float = PATIENCE_S) -> None:
         """Wait until so many more additions are acknowledged; fail if they are not in time."""
@@ -77,11 +83,11 @@ class Load:
                 # A new connection: the one to a node that lost power would stay silent for a quarter of an hour.
                 channel.close()
                 channel = self._connect()
-            self._stop.wait(_PACE_S)
+            self._stop.wait(self._pace_s)
         channel.close()
 
     def _connect(self) -> grpc.Channel:
-        return grpc.insecure_channel(self._address, options=_OPTIONS)
+        return grpc.insecure_channel(self.address, options=_OPTIONS)
 
     def _acknowledged(self, channel: grpc.Channel, request: SumNumbersRequest, number: int) -> bool:
         stub = SumNumbersServiceStub(channel)  # type: ignore[no-untyped-call]

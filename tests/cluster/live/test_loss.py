@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,10 +25,10 @@ def kraft(empty: System, tmp_path_factory: pytest.TempPathFactory) -> System:
 
 
 @contextmanager
-def _exact(system: System) -> Iterator[Load]:
+def _exact(system: System, pace_s: float = 0.004) -> Iterator[Load]:
     """Load the system meanwhile; afterwards the total is greater by exactly what was acknowledged."""
     before = _total(system)
-    with Load(f"{_service(system, 'adder')}:50051") as load:
+    with Load(f"{_service(system, 'adder')}:50051", pace_s=pace_s) as load:
         load.goes_on()
         yield load
         load.goes_on()
@@ -100,6 +101,35 @@ def test_the_autoscaler_decides_and_deploy_respects_it(kraft: System) -> None:
     assert len(_pods(kraft, "adder")) == 3
 
 
+def test_the_autoscaler_follows_the_load(kraft: System) -> None:
+    """Real use of CPU brings more adders, its end takes them back; what those that went had accepted is counted."""
+    with _scaling_soon(kraft), _exact(kraft, pace_s=0.25) as steady:
+        least = len(_pods(kraft, "adder"))
+        with Load(steady.address, clients=16, pace_s=0) as heavy:
+            waited(lambda: len(_pods(kraft, "adder")) > least, "another adder", SETTLE_S)
+            heavy.goes_on()
+        steady.includes(heavy)
+        waited(lambda: len(_pods(kraft, "adder")) == least, "as few adders as before", SETTLE_S)
+    assert kraft.sumflow("audit", "--on", "kubernetes", "--json").document["clean"]
+
+
+@contextmanager
+def _scaling_soon(system: System) -> Iterator[None]:
+    """Let the autoscaler act on less use than declared, and take copies back at once instead of after five minutes."""
+    found = system.get("hpa", "-n", "sumflow", "--field-selector=metadata.name=adder")[0]["spec"]
+    target = "/spec/metrics/0/resource/target/averageUtilization"
+    soon = [
+        {"op": "replace", "path": target, "value": 20},
+        {"op": "add", "path": "/spec/behavior", "value": {"scaleDown": {"stabilizationWindowSeconds": 0}}},
+    ]
+    system.kubectl("patch", "hpa/adder", "-n", "sumflow", "--type=json", "-p", json.dumps(soon))
+    try:
+        yield
+    finally:
+        as_before = [{"op": "replace", "path": "/spec", "value": found}]
+        system.kubectl("patch", "hpa/adder", "-n", "sumflow", "--type=json", "-p", json.dumps(as_before))
+
+
 def _use(system: System) -> int | None:
     """Return the adder's use of CPU in percent of its request, as the autoscaler sees it; None before the first."""
     (found,) = system.get("hpa", "-n", "sumflow", "--field-selector=metadata.name=adder")
@@ -147,6 +177,25 @@ def test_a_lost_node_costs_no_sum(kraft: System, way: str) -> None:
         load.goes_on()
     waited(lambda: _is_ready(kraft, node), f"{node} again", SETTLE_S)
     waited(lambda: _healthy(kraft), "every part ready again", SETTLE_S)
+
+
+def test_a_lost_database_comes_back_with_its_node(kraft: System) -> None:
+    """The node that holds a volume is away: status and checks name it; when it is back, sums go on and none is lost."""
+    (node,) = _pods(kraft, "adder-postgres").values()
+    with _exact(kraft) as load:
+        with _returning(kraft, node, "kill"):
+            kraft.harness("node.sh", "kill", node.removeprefix("node"))
+            waited(lambda: not _is_ready(kraft, node), f"{node} to be missed", SETTLE_S)
+            told = kraft.sumflow("status", "--on", "kubernetes")
+            assert told.code == 1
+            assert f"pod sumflow/adder-postgres-0 is on {node}, a node that does not answer" in told.out
+            assert f"kubectl describe node {node}" in told.out
+            checked = kraft.sumflow("verify", "--on", "kubernetes", "--json").document["checks"]
+            (refused,) = [each for each in checked if each["check"].startswith("adder-postgres accepts")]
+            assert f"on {node}, a node that does not answer" in refused["evidence"]
+        load.goes_on()
+    waited(lambda: _healthy(kraft), "every part ready again", SETTLE_S)
+    assert kraft.sumflow("audit", "--on", "kubernetes", "--json").document["clean"]
 
 
 def _node_without_databases(system: System) -> str:
