@@ -20,6 +20,7 @@ class PodRoom:
     name: str
     cpu_m: int
     memory: int
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,23 +79,23 @@ def _pods(found: Object) -> Iterator[PodRoom]:
     ref, spec = Ref.of(found), found.get("spec") or {}
     if ref.kind in ("Deployment", "StatefulSet") and ref.group == "apps":
         containers = spec["template"]["spec"]["containers"]
-        yield from _copies(ref.name, spec.get("replicas", 1), [each.get("resources") for each in containers])
+        yield from _copies(ref, ref.name, spec.get("replicas", 1), [each.get("resources") for each in containers])
     elif (ref.group, ref.kind) == (STRIMZI, "KafkaNodePool"):
-        yield from _copies(f"kafka {ref.name}", spec.get("replicas", 1), [spec.get("resources")])
+        yield from _copies(ref, f"kafka {ref.name}", spec.get("replicas", 1), [spec.get("resources")])
     elif (ref.group, ref.kind) == (STRIMZI, "Kafka"):
         for part in ("kafka", "zookeeper"):
             # With node pools the cluster itself says neither replicas nor resources.
             below = spec.get(part) or {}
-            yield from _copies(part, below.get("replicas", 0), [below.get("resources")])
+            yield from _copies(ref, part, below.get("replicas", 0), [below.get("resources")])
 
 
-def _copies(name: str, replicas: int, containers: list[Mapping[str, Any] | None]) -> Iterator[PodRoom]:
+def _copies(ref: Ref, name: str, replicas: int, containers: list[Mapping[str, Any] | None]) -> Iterator[PodRoom]:
     cpu_m, memory = 0, 0
     for resources in containers:
         requests = (resources or {}).get("requests") or {}
         cpu_m += quantities.millicores(str(requests.get("cpu", 0)))
         memory += quantities.size_bytes(str(requests.get("memory", 0)))
-    yield from (PodRoom(f"{name}-{index}", cpu_m, memory) for index in range(replicas))
+    yield from (PodRoom(f"{name}-{index}", cpu_m, memory, ref.namespace) for index in range(replicas))
 
 
 def _classes(found: Object) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -12,7 +12,7 @@ from sumflow.cluster.client import Cluster
 from sumflow.cluster.demand import Permission
 from sumflow.cluster.failures import ForbiddenError
 from sumflow.cluster.objects import Object, Ref, annotations_of, meta, status
-from sumflow.cluster.preflight import Demand, Facts, ImageAnswer, NodeRoom, OperatorSeen
+from sumflow.cluster.preflight import Demand, Facts, ImageAnswer, NodeRoom, OperatorSeen, QuotaSeen
 from sumflow.topology import quantities
 from sumflow.topology.model import StrimziRelease
 
@@ -49,8 +49,22 @@ def gather(cluster: Cluster, objects: Iterable[Object], wanted: Demand) -> Facts
         denied=_denied(cluster, demand.permissions(listed)),
         operators=_operators(cluster),
         definitions=_definitions(cluster),
+        quotas=tuple(quota for namespace in sorted(namespaces) for quota in _quotas(cluster, namespace)),
         registries=_registries(wanted.own_images, nodes),
     )
+
+
+def _quotas(cluster: Cluster, namespace: str) -> Iterator[QuotaSeen]:
+    for each in _seen(cluster, Ref("", "v1", "ResourceQuota", namespace, "")) or ():
+        hard = {key.removeprefix("requests."): str(value) for key, value in (each["spec"].get("hard") or {}).items()}
+        count, cpu, memory = hard.get("pods", hard.get("count/pods")), hard.get("cpu"), hard.get("memory")
+        yield QuotaSeen(
+            namespace,
+            str(meta(each)["name"]),
+            None if count is None else int(count),
+            None if cpu is None else quantities.millicores(cpu),
+            None if memory is None else quantities.size_bytes(memory),
+        )
 
 
 def _registries(images: Iterable[str], nodes: Iterable[NodeRoom] | None) -> dict[str, ImageAnswer]:

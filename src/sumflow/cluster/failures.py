@@ -15,6 +15,7 @@ _FORBIDDEN: Final = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
+_WEBHOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 
 
 class UnreachableError(NotRunningError):
@@ -34,10 +35,17 @@ class RefusedError(SumflowError):
 
 
 def unreachable(server: str, cause: Exception) -> UnreachableError:
-    """Return the error for a server that does not answer."""
+    """Return the error for a server that does not answer, or that is not the one whose certificate is known."""
+    why = _root(cause)
+    if "certificate verify failed" in why.casefold() or "certificate_verify_failed" in why.casefold():
+        return UnreachableError(
+            f"the Kubernetes API server {server} is not the one that the kubeconfig describes",
+            why=why,
+            remedy="its certificate-authority is of another cluster, or outdated: get the kubeconfig anew",
+        )
     return UnreachableError(
         f"the Kubernetes API server {server} does not answer",
-        why=_root(cause),
+        why=why,
         remedy="`kubectl cluster-info` tells whether it is the network; `--context` chooses another cluster",
     )
 
@@ -89,6 +97,11 @@ def _forbidden(message: str, what: str, ref: Ref | None) -> SumflowError:
 
 
 def _remedy(code: int, message: str) -> str:
+    if match := _WEBHOOK.search(message):
+        return (
+            f"the admission webhook {match[1]} does not answer: see the pods behind it (kubectl get "
+            "validatingwebhookconfigurations,mutatingwebhookconfigurations names them), then run the same command again"
+        )
     if code == 404 and "page not found" in message:
         return "this cluster does not serve that kind: its definition is not installed, or the server is too old"
     if code == 404 and "namespaces" in message:

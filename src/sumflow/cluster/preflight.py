@@ -61,6 +61,17 @@ class OperatorSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaSeen:
+    """What a ResourceQuota allows all pods of a namespace to request; None is no limit. CPU in millicores."""
+
+    namespace: str
+    name: str
+    pods: int | None
+    cpu_m: int | None
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageAnswer:
     """What a registry says of an image: it has it, it has it not, or (None) that cannot be known; `told` says why."""
 
@@ -79,6 +90,7 @@ class Facts:
         denied: the permissions that we lack.
         operators: the Strimzi operators that run.
         definitions: Strimzi's definitions that are installed: name to the versions that they serve.
+        quotas: what our namespaces are allowed, as far as we may see that.
         registries: what registries say of our own images, as far as nodes lack them.
     """
 
@@ -88,6 +100,7 @@ class Facts:
     denied: tuple[Permission, ...] = ()
     operators: tuple[OperatorSeen, ...] | None = ()
     definitions: Mapping[str, frozenset[str]] | None = None
+    quotas: tuple[QuotaSeen, ...] = ()
     registries: Mapping[str, ImageAnswer] = field(default_factory=dict)
 
 
@@ -111,7 +124,7 @@ class Demand:
 
 def findings(facts: Facts, demand: Demand) -> tuple[Finding, ...]:
     """Return everything that stands in the way, and then what should be known."""
-    checks = (_version, _permissions, _operators, _definitions, _storage, _room, _images)
+    checks = (_version, _permissions, _operators, _definitions, _storage, _room, _quotas, _images)
     found = [finding for check in checks for finding in check(facts, demand)]
     return tuple(sorted(found, key=lambda each: not each.fatal))
 
@@ -218,8 +231,28 @@ def _unplaced(nodes: Iterable[NodeRoom], wanted: Iterable[PodRoom]) -> list[PodR
     return homeless
 
 
+def _quotas(facts: Facts, demand: Demand) -> Iterator[Finding]:
+    """Compare what a namespace is allowed with what is declared there; others in it are the waits' affair."""
+    for quota in facts.quotas:
+        ours = [pod for pod in demand.pods if pod.namespace == quota.namespace]
+        asked = (len(ours), sum(pod.cpu_m for pod in ours), sum(pod.memory for pod in ours))
+        allowed = (quota.pods, quota.cpu_m, quota.memory)
+        if any(limit is not None and limit < wanted for limit, wanted in zip(allowed, asked, strict=True)):
+            limits = (f"{quota.pods} pods", *_texts(quota.cpu_m or 0, quota.memory or 0))
+            told = [text for limit, text in zip(allowed, limits, strict=True) if limit is not None]
+            yield Finding(
+                f"the quota {quota.name} of the namespace {quota.namespace} is too small for this profile",
+                why=f"declared there: {asked[0]} pods, {_room_text(*asked[1:])}; allowed in all: {', '.join(told)}",
+                remedy=f"raise it, or ask who governs it: kubectl edit resourcequota {quota.name} -n {quota.namespace}",
+            )
+
+
+def _texts(cpu_m: int, memory: int) -> tuple[str, str]:
+    return f"{cpu_m / 1000:g} CPU", f"{memory / 2**30:.1f} GiB"
+
+
 def _room_text(cpu_m: int, memory: int) -> str:
-    return f"{cpu_m / 1000:g} CPU, {memory / 2**30:.1f} GiB"
+    return ", ".join(_texts(cpu_m, memory))
 
 
 def _images(facts: Facts, demand: Demand) -> Iterator[Finding]:

@@ -22,10 +22,18 @@ def judge(ref: Ref, found: Object | None, around: Around) -> Verdict:
     if found is None:
         return Waiting(f"{ref} is not there yet")
     if meta(found).get("deletionTimestamp"):
-        held = ", ".join(meta(found).get("finalizers") or ())
-        return Waiting(f"{ref} is being deleted{f', held by {held}' if held else ''}")
+        return Waiting(f"{ref} is being deleted{held_by(found)}")
     rule = _RULES.get((ref.group, ref.kind))
     return rule(ref, found, around) if rule else Ready()
+
+
+def held_by(found: Object) -> str:
+    """Say what holds an object back that is being deleted: its finalizers, or what a namespace's controller says."""
+    reasons = [each for each in meta(found).get("finalizers") or () if each != "foregroundDeletion"]
+    if found.get("kind") == "Namespace":
+        said = status(found).get("conditions") or ()
+        reasons += [str(each.get("message")) for each in said if each.get("status") == "True"]
+    return f", held by {', '.join(reasons)}" if reasons else ""
 
 
 def current_pods(
@@ -146,15 +154,15 @@ def _claim_ref(claim: Object) -> Ref:
 
 
 def _kafka(ref: Ref, found: Object, around: Around) -> Verdict:
-    return _custom(ref, found, around, lambda said, message: _rejects_cluster(said, message))
+    return _custom(ref, found, around, lambda said, _: _rejects_cluster(said))
 
 
 def _topic(ref: Ref, found: Object, around: Around) -> Verdict:
     return _custom(ref, found, around, lambda said, message: _rejects_topic(said, message))
 
 
-def _rejects_cluster(reason: str, message: str) -> bool:
-    return reason.startswith(_REJECTED_CLUSTER) or any(word in message for word in _ADMISSION)
+def _rejects_cluster(reason: str) -> bool:
+    return reason.startswith(_REJECTED_CLUSTER)
 
 
 def _rejects_topic(reason: str, message: str) -> bool:
@@ -170,6 +178,8 @@ def _custom(ref: Ref, found: Object, around: Around, rejects: Callable[[str, str
     if not refused and ready.get("status") == "False":
         refused = ready
     reason, message = str(refused.get("reason", "")), str(refused.get("message", "")).strip()
+    if refused and is_seen(found) and _is_refusal(message):
+        return _refused(ref, message)
     if refused and is_seen(found) and rejects(reason, message):
         remedy = f"correct the manifest and deploy again; `kubectl get {ref.kubectl} -o yaml` has the whole status"
         return Hopeless(f"{ref} was rejected by its operator: {reason}: {message}", remedy)
@@ -194,7 +204,7 @@ def _refused(ref: Ref, said: str) -> Hopeless:
     remedy = f"ask who governs {ref.namespace} to allow it, then deploy again"
     if "exceeded quota" in said:
         remedy = f"raise the quota (`kubectl get resourcequota -n {ref.namespace}`) or remove it, then deploy again"
-    return Hopeless(f"{ref}: its pods are not admitted: {said}", remedy)
+    return Hopeless(f"{ref}: what it needs is not admitted: {said}", remedy)
 
 
 _RULES: Final[Mapping[tuple[str, str], Callable[[Ref, Object, Around], Verdict]]] = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sumflow.cluster import inventory, restore
+from sumflow.cluster import inventory, readiness, restore
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.objects import RBAC, STRIMZI, Object, Ref, labels_of, meta, status
 from sumflow.steps import NotYet, Readiness, Ready, Reporter, Step, run
@@ -102,12 +102,7 @@ def _awaited(name: str, act: Callable[[], None], left: Callable[[], tuple[str, .
 
 def _still_there(cluster: Cluster, refs: Iterable[Ref]) -> tuple[str, ...]:
     there = [(ref, found) for ref in refs if (found := cluster.get(ref)) is not None]
-    return tuple(f"{ref} is being deleted{_held(found)}" for ref, found in there)
-
-
-def _held(found: Object) -> str:
-    finalizers = [each for each in meta(found).get("finalizers") or () if each != "foregroundDeletion"]
-    return f", held by {', '.join(finalizers)}" if finalizers else ""
+    return tuple(f"{ref} is being deleted{readiness.held_by(found)}" for ref, found in there)
 
 
 def _kafka_pods(cluster: Cluster, refs: Iterable[Ref]) -> Callable[[], tuple[str, ...]]:

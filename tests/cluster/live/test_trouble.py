@@ -65,9 +65,14 @@ def test_repaired_it_goes_on(fresh: System, tmp_path: Path) -> None:
 
 
 def test_a_quota_ends_the_wait(fresh: System) -> None:
-    """Pods that are not admitted are told with the quota's name and how to look at it."""
+    """Too small a quota is found before anything starts; pods that another one keeps out are told with its name."""
     fresh.kubectl("apply", "--server-side", "-f", NAMESPACES)
     fresh.kubectl("create", "quota", "tight", "-n", "sumflow", "--hard=pods=1")
+    found = fresh.deploy()
+    assert found.code == 1
+    assert "the quota tight of the namespace sumflow is too small for this profile" in found.err
+    fresh.kubectl("delete", "quota", "tight", "-n", "sumflow")
+    fresh.kubectl("create", "quota", "tight", "-n", "sumflow", "--hard=limits.memory=600Mi")
     done = fresh.deploy("--timeout", "180", within_s=260)
     fresh.kubectl("delete", "quota", "tight", "-n", "sumflow")
     assert done.code == 1

@@ -62,6 +62,22 @@ def test_an_invalid_object_is_told_field_by_field() -> None:
     assert error.why == "spec.replicas: Invalid value: -1: must be greater than or equal to 0"
 
 
+def test_a_webhook_that_is_away_is_named() -> None:
+    """500 of the API server means another program here; repeating alone would not mend it."""
+    said = 'Internal error occurred: failed calling webhook "validate.kyverno.svc": connection refused'
+    assert "the admission webhook validate.kyverno.svc does not answer" in _refused(500, said).remedy
+
+
+def test_another_clusters_certificate_is_no_network_problem() -> None:
+    """A kubeconfig of a cluster that was made anew is told as such, and not as a server that is away."""
+    error = OSError(
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate"
+    )
+    told = failures.unreachable("https://10.0.0.1:6443", error)
+    assert "is not the one that the kubeconfig describes" in told.what
+    assert "get the kubeconfig anew" in told.remedy
+
+
 def test_a_conflict_is_an_error_of_its_own() -> None:
     """409 with field managers in it is a conflict; a 409 without is a refusal like others."""
     cause = {"reason": "FieldManagerConflict", "field": ".data", "message": 'conflict with "vault" using v1'}

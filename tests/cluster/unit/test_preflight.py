@@ -9,7 +9,7 @@ import pytest
 from sumflow import topology
 from sumflow.cluster import demand
 from sumflow.cluster.demand import Permission, PodRoom
-from sumflow.cluster.preflight import Demand, Facts, Finding, ImageAnswer, NodeRoom, OperatorSeen, findings
+from sumflow.cluster.preflight import Demand, Facts, Finding, ImageAnswer, NodeRoom, OperatorSeen, QuotaSeen, findings
 from sumflow.cluster.versions import Version
 
 GIB = 2**30
@@ -74,6 +74,23 @@ def test_room_is_judged_node_by_node() -> None:
     assert "--profile dev" in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("quota", "told"),
+    [
+        (QuotaSeen("sumflow-kafka", "tight", 3, None, None), "allowed in all: 3 pods"),
+        (QuotaSeen("sumflow-kafka", "tight", None, 2000, 2 * GIB), "allowed in all: 2 CPU, 2.0 GiB"),
+        (QuotaSeen("sumflow-kafka", "wide", 50, 64000, 64 * GIB), None),
+        (QuotaSeen("elsewhere", "tight", 0, 0, 0), None),
+    ],
+    ids=["pods", "memory", "enough", "of others"],
+)
+def test_a_quota_is_compared_with_what_is_declared(quota: QuotaSeen, told: str | None) -> None:
+    """Brokers that a quota does not admit would only be missed when the operator gives up, minutes later."""
+    found = findings(replace(FACTS, quotas=(quota,)), _demand())
+    assert [told in each.why for each in found if told] == ([True] if told else [])
+    assert len(found) == bool(told)
+
+
 def test_what_may_not_be_seen_is_no_obstacle() -> None:
     """Without the right to list nodes or classes the deployment goes on, and says what it did not check."""
     found = findings(replace(FACTS, nodes=None, storage_classes=None, operators=None, definitions=None), _demand())
@@ -135,7 +152,9 @@ def test_what_a_registry_says_of_an_image(answer: ImageAnswer, told: str | None,
 def test_the_pods_are_counted_from_the_manifests() -> None:
     """The specification's resource summary: three brokers of 2 GiB, three ZooKeeper nodes of 512 MiB, two databases."""
     rooms = demand.pods(topology.render("spec"))
-    assert [room for room in rooms if room.memory == 2 * GIB] == [PodRoom(f"kafka-{n}", 500, 2 * GIB) for n in range(3)]
+    assert [room for room in rooms if room.memory == 2 * GIB] == [
+        PodRoom(f"kafka-{n}", 500, 2 * GIB, "sumflow-kafka") for n in range(3)
+    ]
     assert [room.cpu_m for room in rooms if room.name.startswith("zookeeper")] == [250] * 3
     assert len(demand.pods(topology.render("kraft"))) == 3 + 2 + 4
     assert sum(room.memory for room in rooms if room.name == "adder-0") == (192 + 128) * 2**20

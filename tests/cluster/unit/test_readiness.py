@@ -203,3 +203,28 @@ def test_an_object_on_its_way_out_is_waited_for() -> None:
     verdict = _judge(leaving)
     assert isinstance(verdict, Waiting)
     assert "strimzi.io/topic-operator" in verdict.reason
+
+
+def test_a_namespace_that_does_not_go_says_what_is_left_in_it() -> None:
+    """A namespace has no finalizers of its own to show: its controller says what remains, and that is told."""
+    left = "Some content in the namespace has finalizers remaining: strimzi.io/topic-operator in 1 resource instances"
+    conditions = [
+        {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "All resources discovered"},
+        {"type": "NamespaceFinalizersRemaining", "status": "True", "message": left},
+    ]
+    leaving = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "sumflow-kafka", "deletionTimestamp": "2026-11-24T16:00:00Z"},
+        "status": {"phase": "Terminating", "conditions": conditions},
+    }
+    assert _judge(leaving) == Waiting(f"Namespace sumflow-kafka is being deleted, held by {left}")
+
+
+def test_what_a_quota_refuses_the_operator_is_mended_by_the_quota() -> None:
+    """The manifest is right: the remedy is the quota's, and not a correction of the Kafka resource."""
+    said = 'persistentvolumeclaims "data-0-sumflow-kafka-dual-0" is forbidden: exceeded quota: tight'
+    refused = {"type": "NotReady", "status": "True", "reason": "KubernetesClientException", "message": said}
+    verdict = _judge(custom("Kafka", refused))
+    assert isinstance(verdict, Hopeless)
+    assert "raise the quota (`kubectl get resourcequota -n sumflow-kafka`)" in verdict.remedy
