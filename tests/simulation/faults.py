@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from tests.simulation.clock import CLOCK
 from tests.simulation.processes import Member
-from tests.simulation.simulated import CLOCK
 from tests.simulation.tasks import Task
 from tests.simulation.world import World
 

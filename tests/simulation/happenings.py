@@ -1,4 +1,7 @@
-"""The ordinary work of a history, in any order: clients, writers, relays, brokers and totalizers go on."""
+"""The ordinary work of a history, in any order: clients, writers, relays, brokers and totalizers go on.
+
+Each says whether there was something to do for it; if not, another has its turn.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from tests.simulation.tasks import Task
 from tests.simulation.truth import Operation
 from tests.simulation.world import World
 
-Happening = Callable[[World], None]
+Happening = Callable[[World], bool]
 
 
 def may_send(operation: Operation) -> bool:
@@ -19,38 +22,38 @@ def may_send(operation: Operation) -> bool:
     return bool(operation.request_id) or not operation.is_unknown
 
 
-def client_sends(world: World) -> None:
+def client_sends(world: World) -> bool:
     """A client sends what is not acknowledged yet, if it may."""
-    operation = world.pick(world.operations)
-    if may_send(operation):
-        world.send(operation)
+    open_ = [operation for operation in world.operations if may_send(operation)]
+    return bool(open_) and world.send(world.pick(open_))
 
 
-def writer_goes_on(world: World) -> None:
+def writer_goes_on(world: World) -> bool:
     """A writer reaches its next await point."""
-    _go_on(world, world.pick(world.adders).task)
+    return _one_goes_on(world, [adder.task for adder in world.adders])
 
 
-def relay_goes_on(world: World) -> None:
+def relay_goes_on(world: World) -> bool:
     """A relay reaches its next await point."""
     world.announce(0.7)
-    _go_on(world, world.pick(world.relays).task)
+    return _one_goes_on(world, [relay.task for relay in world.relays])
 
 
-def _go_on(world: World, task: Task) -> None:
+def _one_goes_on(world: World, tasks: list[Task]) -> bool:
     """Often all that it can do; else a statement and its answer, or one half of it, so that others act in between."""
-    chance = world.random.random()
+    awake = [task for task in tasks if task.is_awake]
+    if not awake:
+        return False
+    task, chance = world.pick(awake), world.random.random()
     if chance < 0.15:
-        task.execute()
-    elif chance < 0.4:
-        task.step()
-    else:
-        task.run_until_idle()
+        return task.execute()
+    return task.step() if chance < 0.4 else task.run_until_idle()
 
 
-def messages_arrive(world: World) -> None:
+def messages_arrive(world: World) -> bool:
     """A producer's messages arrive, in one partition, some of them."""
-    if producers := [producer for producer in world.producers() if any(producer.waiting)]:
+    producers = [producer for producer in world.producers() if any(producer.waiting)]
+    if producers:
         producer = world.pick(producers)
         queue = max(producer.waiting, key=len) if world.tears_batch else world.pick([q for q in producer.waiting if q])
         if world.tears_batch and len(queue) > 1:
@@ -58,28 +61,31 @@ def messages_arrive(world: World) -> None:
             producer.fail(queue)
         for _ in range(world.between(1, len(queue))):
             producer.arrive(queue)
+    return bool(producers)
 
 
-def messages_are_acknowledged(world: World) -> None:
+def messages_are_acknowledged(world: World) -> bool:
     """A producer hears of some of its messages, in any order."""
-    if producers := [producer for producer in world.producers() if producer.unacknowledged]:
+    producers = [producer for producer in world.producers() if producer.unacknowledged]
+    if producers:
         producer = world.pick(producers)
         for _ in range(world.between(1, len(producer.unacknowledged))):
             producer.acknowledge(world.between(0, len(producer.unacknowledged) - 1))
+    return bool(producers)
 
 
-def totalizer_goes_on(world: World) -> None:
+def totalizer_goes_on(world: World) -> bool:
     """A totalizer fetches, or counts what it fetched; it may hear from its group before either."""
     member, chance = world.pick(world.members), world.random.random()
     if chance < 0.7:
         member.hear()
-    if member.has_fetched:
-        member.take()
-    else:
+    if not member.has_fetched:
         member.look_at_clock()
         member.fetch(world.between(1, 4))
-        if chance > 0.5:
-            member.take()
+        if chance <= 0.5 or not member.has_fetched:
+            return member.has_fetched
+    member.take()
+    return True
 
 
 WORK: Final[list[Happening]] = [

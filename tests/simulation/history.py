@@ -5,14 +5,14 @@ The same seed gives the same history, statement by statement. What happens is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
 from sumflow.totalizer.machine import Consuming, Halted
+from tests.simulation.clock import CLOCK
 from tests.simulation.faults import AFTERMATH, FAULTS, Fault
-from tests.simulation.happenings import WORK, may_send
-from tests.simulation.simulated import CLOCK
+from tests.simulation.happenings import WORK, Happening, may_send
 from tests.simulation.storage import Violation
 from tests.simulation.world import World
 
@@ -20,7 +20,8 @@ STEPS: Final = (12, 40)
 """How much happens before everything comes to rest, at least and at most."""
 GOES_ON_AFTER_REST: Final = 0.3
 """So many histories have a second part: faults that meet everything at rest, and one more operation."""
-FAULT_TRIES: Final = 4
+TRIES: Final = 4
+"""What finds nothing to do gives its turn to another, so often at most: a step may pass with nothing but time."""
 AFTER_REST_STEPS: Final = (1, 10)
 AFTER_REST_FAULT_SHARE: Final = 0.4
 STARTS_IN_ORDER: Final = 0.9
@@ -73,17 +74,15 @@ class History:
         for _ in range(steps):
             CLOCK.now_s += STEP_S
             if chance() < fault_share:
-                self._harm(kinds)
+                self._try(kinds)
             else:
-                work = world.pick(WORK)
-                work(world)
-                self._write_down(work.__name__)
+                self._try(WORK)
 
-    def _harm(self, kinds: list[Fault]) -> None:
-        for _ in range(FAULT_TRIES):
-            fault = self.world.pick(kinds)
-            if fault(self.world):
-                self._write_down(fault.__name__)
+    def _try(self, kinds: Sequence[Fault | Happening]) -> None:
+        for _ in range(TRIES):
+            kind = self.world.pick(kinds)
+            if kind(self.world):
+                self._write_down(kind.__name__)
                 return
 
     def _start(self) -> None:

@@ -110,10 +110,12 @@ class Producer:
     Args:
         topic: where messages arrive.
         capacity: how many messages it holds before it says that its queue is full.
+        on_news: is called after each callback.
     """
 
     topic: Topic
     capacity: int
+    on_news: Callable[[], None]
     waiting: list[deque[Message]] = field(init=False)
     unacknowledged: list[Message] = field(default_factory=list)
     """In the log, but the producer does not know it yet."""
@@ -147,10 +149,12 @@ class Producer:
     def fail(self, queue: deque[Message]) -> None:
         """The oldest message of a partition's queue is given up."""
         queue.popleft().callback(KafkaError(KafkaError._MSG_TIMED_OUT), None)
+        self.on_news()
 
     def acknowledge(self, index: int) -> None:
         """Tell the producer of one message."""
         self.unacknowledged.pop(index).callback(None, None)
+        self.on_news()
 
 
 @dataclass(slots=True, eq=False)

@@ -29,7 +29,8 @@ from tests.simulation.totalizer_store import TotalizerStore, Transactions
 class Nothing:
     """Metrics and logs, which nobody reads here: answers everything with itself."""
 
-    def __getattr__(self, _: str) -> Nothing:
+    def __getattr__(self, name: str) -> Nothing:
+        setattr(self, name, self)  # found at once the next time
         return self
 
     def __call__(self, *_: object, **__: object) -> Nothing:
@@ -77,13 +78,12 @@ class SimulatedWriter(Writer):
 class SimulatedPublisher(Publisher):
     """The real publisher with a simulated producer, and without a thread."""
 
-    def __init__(self, topic: Topic, capacity: int) -> None:
+    def __init__(self, topic: Topic, capacity: int, on_news: Callable[[], None]) -> None:
         self._topic = "sums"
         self._metrics = self._failed = NOTHING
-        self._on_news = lambda: None
         self.failure = None
         self._closing = False
-        self._producer: Any = Producer(topic, capacity)
+        self._producer: Any = Producer(topic, capacity, on_news)
 
     @property
     def producer(self) -> Producer:
@@ -120,12 +120,13 @@ class Relay:
         """Producers that were thrown away; what they have sent may arrive all the same."""
         self.task = Task(settings.store, self._run())
         self.is_stopping = asyncio.Event()
+        self._wake = asyncio.Event()
 
     async def _run(self) -> None:
         settings: Any = self._settings
         while True:
-            session = RelaySession(settings, NOTHING, asyncio.Event(), self.is_stopping)
-            publisher = SimulatedPublisher(settings.topic, settings.capacity)
+            session = RelaySession(settings, NOTHING, self._wake, self.is_stopping)
+            publisher = SimulatedPublisher(settings.topic, settings.capacity, self._wake.set)
             connection: Any = Connection(settings.store, synchronous=False)
             session._connection = connection
             self._session, self.publisher, self._connection = session, publisher, connection

@@ -7,45 +7,25 @@ import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, tzinfo
-from random import Random
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
-from uuid import UUID
 
 import psycopg
 
 from sumflow.adder import publisher, relay_session, session, writer
+from sumflow.database import backoff
 from sumflow.totalizer import consumer
+from tests.simulation.clock import CLOCK
 from tests.simulation.kafka import Consumer, Topic
 from tests.simulation.processes import NOTHING
-from tests.simulation.tasks import Connection, pause
+from tests.simulation.tasks import Connection, Sleep
 from tests.simulation.totalizer_store import Transactions
 
 CHUNK_EVENTS: Final = 3
 MAX_IN_FLIGHT: Final = 6
-IS_SET: Final = 0.8
 GARBAGE_LIMIT: Final = 20_000
 _NOW: Final = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
-
-
-class Clock:
-    """Simulated time, and identities that come out of the seed."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.random = Random(0)  # noqa: S311 - chance that can be repeated is the point
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        return self.now_s
-
-    def uuid4(self) -> UUID:
-        """Return a new identity."""
-        return UUID(int=self.random.getrandbits(128), version=4)
-
-
-CLOCK: Final = Clock()
 
 
 class _NoTimeout:
@@ -59,10 +39,10 @@ class _NoTimeout:
         return
 
 
-async def _set_within(event: asyncio.Event, _: float) -> bool:
-    """Wait for some time; not every wait that ends without the event leads to a look at the server."""
-    await pause()
-    return event.is_set() or CLOCK.random.random() < IS_SET
+async def _set_within(event: asyncio.Event, limit_s: float) -> bool:
+    if not event.is_set():
+        await Sleep(event, CLOCK.now_s + limit_s)
+    return event.is_set()
 
 
 async def _now(function: Any, *arguments: Any) -> Any:
@@ -102,6 +82,7 @@ def simulated() -> Iterator[None]:
         (relay_session, "time", CLOCK),
         (relay_session, "CHUNK_EVENTS", CHUNK_EVENTS),
         (relay_session, "_log", NOTHING),
+        (backoff, "random", CLOCK),
         (writer, "_log", NOTHING),
         (writer, "set_within", _set_within),
         (relay_session, "set_within", _set_within),

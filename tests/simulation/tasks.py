@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ import psycopg
 
 from sumflow.adder.claims import Lane
 from tests.simulation.adder_store import AdderStore, Session
+from tests.simulation.clock import CLOCK
 from tests.simulation.storage import Blocked, Rows, broken_connection
 
 STATEMENTS_LIMIT: Final = 12
 """As many steps at most are taken at once."""
-IDLE_PAUSES: Final = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -30,9 +31,25 @@ class Call:
         return (yield self)
 
 
+@dataclass(slots=True, eq=False)
+class Sleep:
+    """A wait for an event, or for a time, whichever comes first."""
+
+    event: asyncio.Event
+    until_s: float
+
+    def __await__(self) -> Generator[Sleep, None, None]:
+        yield self
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the sleeper wakes up."""
+        return self.event.is_set() or CLOCK.now_s >= self.until_s
+
+
 @types.coroutine
 def pause() -> Generator[None, None, None]:
-    """Wait for some time."""
+    """Let others go on."""
     yield None
 
 
@@ -91,6 +108,7 @@ class Task:
         self._store = store
         self._work = work
         self._call: Call | None = None
+        self._sleep: Sleep | None = None
         self._session: Session | None = None
         """Of the last statement."""
         self._reply: Any = None
@@ -115,30 +133,36 @@ class Task:
 
     def deliver(self) -> None:
         """Give the process its answer, and let it run to its next await point."""
-        if not self._is_executed or self.is_finished:
-            return
         reply, error, self._reply, self._error = self._reply, self._error, None, None
         try:
-            self._call = self._work.throw(error) if error else self._work.send(reply)
-            self._is_executed = self._call is None
-            if self._call:
-                self._session = self._call.session
+            awaited = self._work.throw(error) if error else self._work.send(reply)
         except StopIteration:
             self.is_finished = True
+            return
+        self._call = self._sleep = None
+        if isinstance(awaited, Call):
+            self._call, self._session, self._is_executed = awaited, awaited.session, False
+        elif awaited is not None:
+            self._sleep = awaited
 
-    def step(self) -> None:
-        """Execute what is pending and deliver its answer."""
-        self.execute()
+    @property
+    def is_awake(self) -> bool:
+        """Tell whether it would go on if it could: it has a statement on its way, or no reason to wait."""
+        return not self.is_finished and (self._sleep is None or self._sleep.is_over)
+
+    def step(self) -> bool:
+        """Execute what is pending and deliver its answer; return whether it could go on."""
+        if not self.is_awake or not (self._is_executed or self.execute()):
+            return False
         self.deliver()
+        return True
 
-    def run_until_idle(self) -> None:
-        """Step until it pauses twice without having asked the server anything in between."""
-        pauses = 0
-        for _ in range(STATEMENTS_LIMIT):
-            self.step()
-            pauses = pauses + 1 if self._call is None else 0
-            if pauses == IDLE_PAUSES:
-                return
+    def run_until_idle(self) -> bool:
+        """Step until it sleeps, or waits for another session's lock; return whether it did anything."""
+        for taken in range(STATEMENTS_LIMIT):
+            if not self.step():
+                return taken > 0
+        return True
 
     def close(self) -> None:
         """End the process for good."""

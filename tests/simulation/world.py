@@ -14,9 +14,9 @@ from sumflow.adder import writer as real_writer
 from sumflow.adder.requests import Refused, Request
 from sumflow.sums.event import Position
 from sumflow.totalizer import machine
+from tests.simulation.clock import CLOCK
 from tests.simulation.kafka import Producer, Topic
 from tests.simulation.processes import NOTHING, Answer, Member, Relay, Settings, SimulatedWriter
-from tests.simulation.simulated import CLOCK
 from tests.simulation.storage import Blocked, Violation
 from tests.simulation.tasks import Call, Task
 from tests.simulation.truth import Operation, Truth

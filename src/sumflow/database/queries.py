@@ -19,16 +19,13 @@ class Queries:
     """The queries of one file, by name, as attributes; an unknown name is an AttributeError."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = dict(texts)
+        self.__dict__.update(texts)  # found at every use without a detour: these are asked for many times a second
 
     def __getattr__(self, name: str) -> str:
-        try:
-            return self.__dict__["_texts"][name]  # type: ignore[no-any-return]
-        except KeyError:
-            raise AttributeError(f"no query is named {name!r}") from None
+        raise AttributeError(f"no query is named {name!r}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
+        return iter(self.__dict__)
 
 
 @cache
