@@ -1,4 +1,4 @@
-"""Simulated time, chance and identities: everything in a history that is not decided by the code comes out of its seed."""
+"""Simulated time, chance and identities: what the code does not decide in a history comes out of its seed."""
 
 from __future__ import annotations
 

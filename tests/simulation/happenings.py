@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from tests.simulation.clock import CLOCK
 from tests.simulation.tasks import Task
 from tests.simulation.truth import Operation
 from tests.simulation.world import World
 
 Happening = Callable[[World], bool]
+LONGEST_LULL_S: Final = 8.0
 
 
 def may_send(operation: Operation) -> bool:
@@ -88,7 +90,14 @@ def totalizer_goes_on(world: World) -> bool:
     return True
 
 
+def time_passes(_: World) -> bool:
+    """Nobody does anything for a while: what waits for the clock is due."""
+    CLOCK.now_s += CLOCK.uniform(0.0, LONGEST_LULL_S)
+    return True
+
+
 WORK: Final[list[Happening]] = [
+    time_passes,
     client_sends,
     client_sends,
     writer_goes_on,

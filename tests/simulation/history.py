@@ -25,7 +25,7 @@ TRIES: Final = 4
 AFTER_REST_STEPS: Final = (1, 10)
 AFTER_REST_FAULT_SHARE: Final = 0.4
 STARTS_IN_ORDER: Final = 0.9
-STEP_S: Final = 0.25
+STEP_S: Final = 0.05
 ROUND_S: Final = 5.0
 QUICK_ROUNDS: Final = 2
 REST_LIMIT: Final = 120
@@ -70,7 +70,7 @@ class History:
             self._rest()
 
     def _live(self, kinds: list[Fault], fault_share: float, steps: int) -> None:
-        chance, world = self._random.random, self.world
+        chance = self._random.random
         for _ in range(steps):
             CLOCK.now_s += STEP_S
             if chance() < fault_share:

@@ -6,7 +6,7 @@ after the other shows everything that they can do to each other. `test_stores` h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -40,18 +40,12 @@ Waiting = tuple[int, str | None]
 """A row of `parked`: its result and the name of its total."""
 
 
-class Result:
+class Result(Rows):
     """A cursor's rows."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
 
     def fetchall(self) -> Rows:
         """Return all rows."""
-        return self._rows
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self._rows)
+        return self
 
 
 class TotalizerStore:
