@@ -225,4 +225,32 @@ MUTANTS: Final = [
         ((consumer.KafkaToTotal._look_up, "found = decide", "found = self._consumer.committed or decide"),),
         5,
     ),
+    Mutant("count a named addition in the one total", ((fold.fold_lane, "if counted.total:", "if False:"),), 0),
+    Mutant(
+        "count a named addition in its total and in the one",
+        (
+            (
+                ledger._finish,
+                "outcome.counted - sum(brought.count for brought in outcome.named.values())",
+                "outcome.counted",
+            ),
+            (ledger._finish, "outcome.sum - sum(brought.sum for brought in outcome.named.values())", "outcome.sum"),
+        ),
+        0,
+    ),
+    Mutant("forget the name of what was parked", ((ledger._unpark, "if name and count:", "if False:"),), 456),
+    Mutant("park without the name", ((ledger._park, "e.total for _, e in", '"" for _, e in'),), 456),
+    Mutant(
+        "let one lane's name hide another's",
+        ((ledger._include, "tally(named, name, brought.count, brought.sum)", "named[name] = brought"),),
+        15,
+    ),
+    Mutant("publish without the name", ((publisher.Publisher.publish, "if total:", "if False:"),), 0),
+    Mutant("store without the name", ((grouping.columns, "any(request.totals for request in requests)", "False"),), 0),
+    Mutant(
+        "name a whole request after its first addition",
+        ((grouping.columns, "name in request.totals or", "name in request.totals[:1] * len(request) or"),),
+        0,
+    ),
+    Mutant("keep no named sums of a lane", ((grouping.named, "if name:", "if False:"),), 0),
 ]
