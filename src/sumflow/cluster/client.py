@@ -6,13 +6,16 @@ repeated.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import tenacity
 import urllib3
+import yaml
 from kubernetes import client as api
 from kubernetes import config
 from kubernetes.config.config_exception import ConfigException
@@ -230,10 +233,15 @@ class _AbsentError(failures.RefusedError):
 
 
 def _load(configuration: api.Configuration, context: str | None) -> str:
+    complaints = _Complaints()
     try:
-        config.load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+        with complaints.heard():
+            config.load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+        if complaints.said:
+            # The library would go on, and ask as nobody.
+            raise failures.not_logged_in(complaints.said[-1])
         return context or str(config.list_kube_config_contexts()[1]["name"])
-    except (ConfigException, KeyError, TypeError) as error:
+    except (ConfigException, KeyError, TypeError, yaml.YAMLError) as error:
         if context is None and _in_pod(configuration):
             return "in-cluster"
         raise UsageError(
@@ -243,6 +251,27 @@ def _load(configuration: api.Configuration, context: str | None) -> str:
             why=str(error),
             remedy="set KUBECONFIG or name a context with `--context`; `kubectl config get-contexts` lists them",
         ) from error
+
+
+class _Complaints(logging.Handler):
+    """Hears what the official client only logs: that the kubeconfig's login program failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        self.said.append(record.getMessage())
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen to the root logger, which the client speaks to."""
+        logging.getLogger().addHandler(self)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(self)
 
 
 def _in_pod(configuration: api.Configuration) -> bool:

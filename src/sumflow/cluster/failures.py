@@ -15,6 +15,7 @@ _FORBIDDEN: Final = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
+_LOG_IN: Final = "log in again as your provider says; `kubectl auth whoami` tells whether it worked"
 _WEBHOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 
 
@@ -62,8 +63,7 @@ def refused(code: int, body: bytes, what: str, ref: Ref | None) -> SumflowError:
     status = _status(body)
     message = str(status.get("message", "")).strip() or body.decode(errors="replace").strip()
     if code == 401:
-        remedy = "log in again as your provider says; `kubectl auth whoami` tells whether it worked"
-        return UnauthorisedError(f"the API server does not know who you are: {message}", why=what, remedy=remedy)
+        return UnauthorisedError(f"the API server does not know who you are: {message}", why=what, remedy=_LOG_IN)
     if code == 403:
         return _forbidden(message, what, ref)
     if code == 409 and ref and (found := conflicts.read(status)):
@@ -73,6 +73,11 @@ def refused(code: int, body: bytes, what: str, ref: Ref | None) -> SumflowError:
     return RefusedError(
         f"the API server refused to {what} ({code})", why="\n".join(lines) or message, remedy=_remedy(code, message)
     )
+
+
+def not_logged_in(said: str) -> UnauthorisedError:
+    """Return the error for a kubeconfig whose login program failed."""
+    return UnauthorisedError("the kubeconfig's login program failed", why=said, remedy=_LOG_IN)
 
 
 def _forbidden(message: str, what: str, ref: Ref | None) -> SumflowError:
@@ -87,6 +92,9 @@ def _forbidden(message: str, what: str, ref: Ref | None) -> SumflowError:
     if match is None:
         remedy = "read the message above: an admission rule of this cluster decided it"
         return ForbiddenError(f"not allowed to {what}", why=message, remedy=remedy)
+    if match["user"] == "system:anonymous":
+        why = f"asked as nobody: the kubeconfig has no credentials; needed to {what}"
+        return UnauthorisedError("the API server does not know who you are", why=why, remedy=_LOG_IN)
     resource = f"{match['resource']}{'.' if match['group'] else ''}{match['group']}"
     where = f"in the namespace {match['namespace']}" if match["namespace"] else "in the whole cluster"
     return ForbiddenError(

@@ -55,6 +55,16 @@ def test_an_unknown_user_is_told_to_log_in() -> None:
     assert "log in" in _refused(401, "Unauthorized").remedy
 
 
+def test_who_asks_as_nobody_is_told_to_log_in() -> None:
+    """Without credentials the server says what nobody may do; the roles are not what is missing."""
+    said = (
+        'configmaps "x" is forbidden: User "system:anonymous" cannot get resource "configmaps" in API group "" in the'
+    )
+    error = _refused(403, f'{said} namespace "sumflow-kafka"')
+    assert "log in" in error.remedy
+    assert "asked as nobody" in error.why
+
+
 def test_an_invalid_object_is_told_field_by_field() -> None:
     """422 names each field and what is wrong with it."""
     causes = [{"field": "spec.replicas", "message": "Invalid value: -1: must be greater than or equal to 0"}]
