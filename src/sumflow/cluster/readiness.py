@@ -183,7 +183,12 @@ def _custom(ref: Ref, found: Object, around: Around, rejects: Callable[[str, str
     if refused and is_seen(found) and rejects(reason, message):
         remedy = f"correct the manifest and deploy again; `kubectl get {ref.kubectl} -o yaml` has the whole status"
         return Hopeless(f"{ref} was rejected by its operator: {reason}: {message}", remedy)
-    told = f"{ref}: the operator has not answered yet" if not is_seen(found) else f"{ref} is not ready"
+    told = f"{ref} is not ready"
+    if not status(found):
+        told = f"{ref}: the operator has not answered yet"
+    elif not is_seen(found) and status(found).get("observedGeneration"):
+        # A first status, without a generation, speaks of the object as it is: there was no other.
+        told = f"{ref}: the operator has not answered the latest change yet"
     return _with_pods(f"{told}{f': {reason}: {message}' if message else ''}{_warnings(found)}", around)
 
 

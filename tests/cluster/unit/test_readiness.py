@@ -114,7 +114,26 @@ def test_kafka_is_ready_only_if_the_operator_saw_it_as_it_is_now() -> None:
     assert isinstance(_judge(custom("Kafka", READY)), Ready)
     stale = _judge(custom("Kafka", READY, generation=2, observed=1))
     assert isinstance(stale, Waiting)
-    assert "has not answered yet" in stale.reason
+    assert "has not answered the latest change yet" in stale.reason
+
+
+def test_a_kafka_in_the_making_is_not_said_to_be_unanswered() -> None:
+    """The operators' first status has no generation: it says what they do, and that is told."""
+    creating = {
+        "type": "NotReady",
+        "status": "True",
+        "reason": "Creating",
+        "message": "Kafka cluster is being deployed",
+    }
+    new = custom("Kafka")
+    new["status"] = {"conditions": [creating]}
+    verdict = _judge(new)
+    assert isinstance(verdict, Waiting)
+    told = "Kafka sumflow-kafka/sumflow-kafka is not ready: Creating: Kafka cluster is being deployed"
+    assert verdict.reason.splitlines()[0] == told
+    unanswered = _judge(custom("Kafka", observed=None))
+    assert isinstance(unanswered, Waiting)
+    assert "has not answered yet" in unanswered.reason
     assert isinstance(_judge(custom("Kafka", observed=None)), Waiting)
 
 
