@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from sumflow.steps import Ready
 
 UNSCHEDULABLE_GRACE_S: Final = 10.0
 """A pod may be unschedulable for a moment, while a terminating one frees its place or a volume is being made."""
+PULL_GRACE_S: Final = 60.0
+"""So long a registry that is busy or silent is worth another try of the kubelet's."""
 CRASHES: Final = 2
 """A container that died this often and is held back will not come up by waiting."""
 
@@ -50,7 +53,8 @@ def judge(pod: Object, around: Around) -> Verdict:
     unscheduled = _unscheduled(pod, name, events, now)
     if unscheduled:
         return unscheduled
-    containers = [_container(pod, name, each, _pull_failure(pod, events)) for each in _containers(pod)]
+    pulls = _Pulls(_failures(pod, events), _since_scheduled_s(pod, now) < PULL_GRACE_S)
+    containers = [_container(pod, name, each, pulls) for each in _containers(pod)]
     verdict = worst(containers) if containers else Waiting(f"{name}: {status(pod).get('phase', 'Pending').lower()}")
     if isinstance(verdict, Ready) and condition(pod, "Ready").get("status") != "True":
         return Waiting(f"{name}: running, not ready{_told(pod, events)}")
@@ -81,19 +85,18 @@ def _unscheduled(pod: Object, name: str, events: tuple[Object, ...], now: dateti
     if scheduled.get("status") != "False":
         return None
     said = str(scheduled.get("message") or "no node takes it yet")
-    since = datetime.fromisoformat(scheduled.get("lastTransitionTime") or now.isoformat())
     waits = any(word in said for word in _VOLUME_PENDING) or _event(pod, events, "TriggeredScaleUp")
-    if waits or (now - since).total_seconds() < UNSCHEDULABLE_GRACE_S:
+    if waits or _since_scheduled_s(pod, now) < UNSCHEDULABLE_GRACE_S:
         return Waiting(f"{name} has no node: {said}")
     return Hopeless(f"{name} cannot be scheduled: {said}", _VOLUME_ELSEWHERE if _AFFINITY in said else _MAKE_ROOM)
 
 
-def _container(pod: Object, name: str, state: dict[str, Any], pull_failure: str) -> Verdict:
+def _container(pod: Object, name: str, state: dict[str, Any], pulls: _Pulls) -> Verdict:
     where = f"{name}, container {state['name']}"
     speaker = Speaker(meta(pod)["namespace"], meta(pod)["name"], state["name"])
     waiting = (state.get("state") or {}).get("waiting") or {}
     if waiting:
-        return _held(where, state, waiting, speaker, pull_failure)
+        return _held(where, state, waiting, speaker, pulls)
     ended = (state.get("state") or {}).get("terminated") or {}
     if ended:
         if state["init"] and ended.get("exitCode") == 0:
@@ -104,10 +107,10 @@ def _container(pod: Object, name: str, state: dict[str, Any], pull_failure: str)
     return Waiting(f"{where}: started, not ready{_restarted(state)}", speaker)
 
 
-def _held(where: str, state: dict[str, Any], waiting: dict[str, Any], speaker: Speaker, pull_failure: str) -> Verdict:
+def _held(where: str, state: dict[str, Any], waiting: dict[str, Any], speaker: Speaker, pulls: _Pulls) -> Verdict:
     reason, said = str(waiting.get("reason", "")), str(waiting.get("message", "")).strip()
     told = f"{where}: {reason}{f': {said}' if said else ''}"
-    if _is_never_pulled(reason, f"{said} {pull_failure}"):
+    if _is_never_pulled(reason, said, pulls):
         return Hopeless(f"{told} (image {state.get('image', '?')})", _image_remedy(str(state.get("image", ""))))
     if reason in _CONFIG_HOPELESS and not any(word in said for word in _PASSING):
         return Hopeless(told, f"`kubectl describe pod {speaker.pod} -n {speaker.namespace}` shows what is missing")
@@ -116,16 +119,32 @@ def _held(where: str, state: dict[str, Any], waiting: dict[str, Any], speaker: S
     return Waiting(told or f"{where}: waiting", None)
 
 
-def _is_never_pulled(reason: str, said: str) -> bool:
-    if any(word in said for word in _PERMANENT_PULL):
+@dataclass(frozen=True, slots=True)
+class _Pulls:
+    """What the kubelet said of a pod's pulls that failed, and whether the pod is so young that another may succeed.
+
+    While it waits to try again, an older kubelet tells the reason in its events only.
+    """
+
+    failures: str
+    young: bool
+
+
+def _is_never_pulled(reason: str, said: str, pulls: _Pulls) -> bool:
+    told = f"{said} {pulls.failures}"
+    if any(word in told for word in _PERMANENT_PULL):
         return reason in _IMAGE_HOPELESS or reason == "ErrImagePull"
-    return reason in _IMAGE_HOPELESS and not _PASSING_PULL.search(said)
+    return reason in _IMAGE_HOPELESS and not (pulls.young and _PASSING_PULL.search(told))
 
 
-def _pull_failure(pod: Object, events: tuple[Object, ...]) -> str:
-    """Return why the last pull failed: while the kubelet waits to try again, an older one says so in its event only."""
-    failed = _event(pod, events, "Failed")
-    return str(failed.get("message", "")) if failed else ""
+def _failures(pod: Object, events: tuple[Object, ...]) -> str:
+    return " ".join(str(each.get("message", "")) for each in _events(pod, events) if each.get("reason") == "Failed")
+
+
+def _since_scheduled_s(pod: Object, now: datetime) -> float:
+    """Return for how long the scheduler's word about a pod, yes or no, has stood."""
+    since = condition(pod, "PodScheduled").get("lastTransitionTime")
+    return (now - datetime.fromisoformat(since)).total_seconds() if since else 0.0
 
 
 def _crashing(where: str, state: dict[str, Any], speaker: Speaker) -> Hopeless:
@@ -155,8 +174,11 @@ def _image_remedy(image: str) -> str:
 
 
 def _event(pod: Object, events: tuple[Object, ...], reason: str) -> Object | None:
-    mine = [each for each in events if each.get("involvedObject", {}).get("uid") == meta(pod).get("uid")]
-    return next((each for each in reversed(mine) if reason in ("", each.get("reason"))), None)
+    return next((each for each in reversed(_events(pod, events)) if reason in ("", each.get("reason"))), None)
+
+
+def _events(pod: Object, events: tuple[Object, ...]) -> list[Object]:
+    return [each for each in events if each.get("involvedObject", {}).get("uid") == meta(pod).get("uid")]
 
 
 def _told(pod: Object, events: tuple[Object, ...]) -> str:

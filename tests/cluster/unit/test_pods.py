@@ -7,7 +7,7 @@ import pytest
 from sumflow.cluster import pods
 from sumflow.cluster.verdict import Around, Hopeless, Waiting
 from sumflow.steps import Ready
-from tests.cluster.unit.recorded import JUST_NOW, NOW, container, held, pod, running_pod, unscheduled, warning
+from tests.cluster.unit.recorded import JUST_NOW, LONG_AGO, NOW, container, held, pod, running_pod, unscheduled, warning
 
 
 def test_a_ready_pod_is_ready() -> None:
@@ -65,8 +65,18 @@ def test_a_pull_that_may_succeed_is_waited_for() -> None:
 def test_a_pull_that_is_held_back_is_judged_by_its_last_failure(message: str, event: str, waits: bool) -> None:
     """A busy registry is worth waiting for, an unknown name is not; the reason may be in the event only."""
     waiting = held("ImagePullBackOff", message)
-    events = (warning(waiting, "Failed", event),) if event else ()
+    back_off = warning(waiting, "Failed", "Error: ImagePullBackOff")
+    events = (warning(waiting, "Failed", event), back_off) if event else ()
     assert isinstance(pods.judge(waiting, Around(events=events, now=NOW)), Waiting if waits else Hopeless)
+
+
+def test_a_registry_that_stays_silent_ends_the_wait() -> None:
+    """After a minute the silence is no accident any more."""
+    message = 'Back-off pulling image "x": ErrImagePull: lookup registry.example: i/o timeout'
+    waiting = held("ImagePullBackOff", message)
+    for since, kind in ((JUST_NOW, Waiting), (LONG_AGO, Hopeless)):
+        waiting["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": since}]
+        assert isinstance(pods.judge(waiting, Around(now=NOW)), kind)
 
 
 def test_a_lost_node_is_named_and_what_comes_back_with_it() -> None:
