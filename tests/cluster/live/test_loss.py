@@ -90,7 +90,7 @@ def _evict(system: System, pod: str) -> str:
 
 
 def test_the_autoscaler_decides_and_deploy_respects_it(kraft: System) -> None:
-    """It sees the pods' use of CPU and scales; a deployment afterwards neither takes the copies back nor conflicts."""
+    """It sees the pods' use of CPU and scales; a deployment puts its bounds back, and leaves the copies to it."""
     waited(lambda: _use(kraft) is not None, "figures of the adder's CPU", SETTLE_S)
     kraft.kubectl("patch", "hpa/adder", "-n", "sumflow", "--type=merge", "-p", '{"spec": {"minReplicas": 3}}')
     waited(lambda: len(_pods(kraft, "adder")) == 3, "a third adder", SETTLE_S)
@@ -98,14 +98,13 @@ def test_the_autoscaler_decides_and_deploy_respects_it(kraft: System) -> None:
     assert done.code == 0, done.err
     changed = [each["object"] for each in done.document["changes"] if each["answer"] != "unchanged"]
     assert changed == ["horizontalpodautoscaler.autoscaling/adder"]
-    assert len(_pods(kraft, "adder")) == 3
 
 
 def test_the_autoscaler_follows_the_load(kraft: System) -> None:
     """Real use of CPU brings more adders, its end takes them back; what those that went had accepted is counted."""
     with _scaling_soon(kraft), _exact(kraft, pace_s=0.25) as steady:
         least = len(_pods(kraft, "adder"))
-        with Load(steady.address, clients=16, pace_s=0) as heavy:
+        with Load(steady.address, clients=8, pace_s=0) as heavy:
             waited(lambda: len(_pods(kraft, "adder")) > least, "another adder", SETTLE_S)
             heavy.goes_on()
         steady.includes(heavy)
