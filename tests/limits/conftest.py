@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sumflow.client.adder import open_channel
-from sumflow.settings import AdderSettings
+from sumflow.settings import AdderSettings, Address
 from sumflow.sums.sum_pb2 import SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
 from tests.adder.processes import process, ready
@@ -56,10 +56,15 @@ def totalizer(bench: Bench) -> Iterator[Target]:  # noqa: F811
     with bench.process() as running:
         running.await_ready()
         bench.eventually(bench.total, (3, 6))
-        url = f"http://{running.settings.http_listen}/v1/results"
+        with newcomers(running.settings.http_listen) as client:
 
-        def ask() -> None:
-            answer = httpx.get(url, trust_env=False, timeout=30)
-            assert (answer.status_code, answer.json()) == (200, {"result": 6})
+            def ask() -> None:
+                answer = client.get("/v1/results")
+                assert (answer.status_code, answer.json()) == (200, {"result": 6})
 
-        yield Target(running.popen, running.settings.http_listen, ask, memory_limit("totalizer"))
+            yield Target(running.popen, running.settings.http_listen, ask, memory_limit("totalizer"))
+
+
+def newcomers(address: Address) -> httpx.Client:
+    """Return a client that connects anew for each request."""
+    return httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=30, headers={"Connection": "close"})

@@ -71,6 +71,11 @@ class Raw:
             self.is_open = False
         return bytes(received)
 
+    def first(self, within_s: float = 60.0) -> bytes:
+        """Wait for the first bytes."""
+        self._socket.settimeout(within_s)
+        return self._socket.recv(65536)
+
     def is_closed_within(self, within_s: float) -> bool:
         """Read on until the server closes; tell whether it did in time."""
         self._socket.settimeout(within_s)

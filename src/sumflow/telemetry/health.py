@@ -14,10 +14,10 @@ from wsgiref.simple_server import make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer, _SilentHandler
 
 from sumflow.errors import SumflowError
 from sumflow.settings import Address
+from sumflow.telemetry.port import BoundedHandler, BoundedServer
 
 HALTED: Final = "halted: "
 """How the reason of a service begins that works no further until a person acts: waiting does not make it ready."""
@@ -69,9 +69,7 @@ class HealthServer:
         self._metrics = make_wsgi_app(registry)
         self._probes = {"/livez": live, "/readyz": ready}
         try:
-            self._server = make_server(
-                listen.host, listen.port, self._answer, ThreadingWSGIServer, handler_class=_SilentHandler
-            )
+            self._server = make_server(listen.host, listen.port, self._answer, BoundedServer, BoundedHandler)
         except OSError as error:
             raise SumflowError(
                 f"the health and metrics port cannot listen on {listen}",

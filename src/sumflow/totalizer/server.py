@@ -7,18 +7,25 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as LateError
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 
+from sumflow import descriptors
 from sumflow.errors import SumflowError
 from sumflow.settings import Address
-from sumflow.totalizer.api import Api
+from sumflow.totalizer.api import STREAMS_LIMIT, WAITERS_LIMIT, Api
+from sumflow.totalizer.connections import BoundedProtocol, Waiting
 from sumflow.totalizer.reading import READ_LIMIT_S, DatabaseAwayError
 
 STOP_S: Final = 3
 """What requests under way are given at a stop."""
 BACKLOG: Final = 1024
+CONNECTIONS_LIMIT: Final = WAITERS_LIMIT + STREAMS_LIMIT + 800
+"""Those that may wait for an answer, and as many others: there is always one without a request that can make room."""
+HEAD_LIMIT_BYTES: Final = 16 * 1024
+KEEP_ALIVE_S: Final = 5
 
 
 class RestServer:
@@ -37,8 +44,13 @@ class RestServer:
         self._api = api
         self._on_end = on_end
         self._socket = bind(listen)
+        waiting = Waiting(descriptors.allow(CONNECTIONS_LIMIT))
         config = uvicorn.Config(
             api.app(),
+            http=cast("type[BoundedProtocol]", partial(BoundedProtocol, waiting)),
+            ws="none",
+            h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_S,
             log_config=None,
             access_log=False,
             server_header=False,
