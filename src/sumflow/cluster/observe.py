@@ -85,15 +85,18 @@ class Watch:
         pods = tuple(pod for pod in self._pods(ref, live) if meta(pod)["uid"] not in self._old_pods)
         claims = tuple(claim for claim in self._claims(ref, pods) if status(claim).get("phase") != "Bound")
         events = tuple(each for each in self._events(ref.namespace) if self._is_new(each))
-        return Around(pods, claims, events, self._away(), datetime.now(UTC))
+        return Around(pods, claims, events, self._away(pods), datetime.now(UTC))
 
-    def _away(self) -> frozenset[str]:
+    def _away(self, pods: Iterable[Object]) -> frozenset[str]:
+        """Return the nodes that do not answer, of those whose pods are not ready: a cluster may have many others."""
+        troubled = [pod for pod in pods if condition(pod, "Ready").get("status") != "True"]
+        names = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in troubled} - {""}
         try:
-            nodes = self.cluster.list(Ref("", "v1", "Node", "", ""))
+            nodes = {name: self.cluster.get(Ref("", "v1", "Node", "", name)) for name in names}
         except ForbiddenError:
             # Whoever deploys need not be allowed to see nodes; events then say the same a little later.
             return frozenset()
-        return frozenset(str(meta(node)["name"]) for node in nodes if condition(node, "Ready").get("status") != "True")
+        return frozenset(name for name, node in nodes.items() if condition(node, "Ready").get("status") != "True")
 
     def _pods(self, ref: Ref, live: Object) -> tuple[Object, ...]:
         in_namespace = Ref("", "v1", "Pod", ref.namespace, "")
