@@ -56,15 +56,22 @@ def gather(cluster: Cluster, objects: Iterable[Object], wanted: Demand) -> Facts
 
 def _quotas(cluster: Cluster, namespace: str) -> Iterator[QuotaSeen]:
     for each in _seen(cluster, Ref("", "v1", "ResourceQuota", namespace, "")) or ():
-        hard = {key.removeprefix("requests."): str(value) for key, value in (each["spec"].get("hard") or {}).items()}
-        count, cpu, memory = hard.get("pods", hard.get("count/pods")), hard.get("cpu"), hard.get("memory")
-        yield QuotaSeen(
-            namespace,
-            str(meta(each)["name"]),
-            None if count is None else int(count),
-            None if cpu is None else quantities.millicores(cpu),
-            None if memory is None else quantities.size_bytes(memory),
-        )
+        if not {"scopes", "scopeSelector"} & each["spec"].keys():
+            # One with a scope is about some pods only, and ours may not be among them.
+            yield quota_of(each)
+
+
+def quota_of(found: Object) -> QuotaSeen:
+    """Read what a ResourceQuota says of the pods of its namespace."""
+    hard = {key.removeprefix("requests."): str(value) for key, value in (found["spec"].get("hard") or {}).items()}
+    count, cpu, memory = hard.get("pods", hard.get("count/pods")), hard.get("cpu"), hard.get("memory")
+    return QuotaSeen(
+        str(meta(found)["namespace"]),
+        str(meta(found)["name"]),
+        None if count is None else quantities.size_bytes(count),
+        None if cpu is None else quantities.millicores(cpu),
+        None if memory is None else quantities.size_bytes(memory),
+    )
 
 
 def _registries(images: Iterable[str], nodes: Iterable[NodeRoom] | None) -> dict[str, ImageAnswer]:

@@ -9,6 +9,7 @@ import pytest
 from sumflow import topology
 from sumflow.cluster import demand
 from sumflow.cluster.demand import Permission, PodRoom
+from sumflow.cluster.facts import quota_of
 from sumflow.cluster.preflight import Demand, Facts, Finding, ImageAnswer, NodeRoom, OperatorSeen, QuotaSeen, findings
 from sumflow.cluster.versions import Version
 
@@ -89,6 +90,21 @@ def test_a_quota_is_compared_with_what_is_declared(quota: QuotaSeen, told: str |
     found = findings(replace(FACTS, quotas=(quota,)), _demand())
     assert [told in each.why for each in found if told] == ([True] if told else [])
     assert len(found) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("hard", "seen"),
+    [
+        ({"pods": "4", "limits.memory": "1Gi"}, (4, None, None)),
+        ({"count/pods": "1k", "requests.cpu": "1500m", "requests.memory": "2Gi"}, (1000, 1500, 2 * GIB)),
+        ({"cpu": 2, "memory": "1Gi", "services": 3}, (None, 2000, GIB)),
+        ({}, (None, None, None)),
+    ],
+)
+def test_a_quota_is_read_in_all_its_spellings(hard: dict[str, object], seen: tuple[int | None, ...]) -> None:
+    """`cpu` and `requests.cpu` are the same limit, and so are `pods` and `count/pods`; other limits are left out."""
+    found = quota_of({"metadata": {"namespace": "sumflow", "name": "q"}, "spec": {"hard": hard}})
+    assert (found.pods, found.cpu_m, found.memory) == seen
 
 
 def test_what_may_not_be_seen_is_no_obstacle() -> None:
