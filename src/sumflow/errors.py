@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+SEE_STATUS: Final = (
+    "`sumflow status` shows what runs, `sumflow up` starts it; on a cluster, `sumflow status --on kubernetes`"
+)
+"""The remedy of those who speak to a service without knowing where it runs."""
+
 
 class SumflowError(Exception):
     """A failure with its remedy.

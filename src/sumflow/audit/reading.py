@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow
 
 from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter, Extent, Parked
 from sumflow.database import queries
-from sumflow.errors import SumflowError
+from sumflow.errors import SEE_STATUS, SumflowError
 from sumflow.sums.totals import Tallies, Tally, tally
 
 SQL: Final = queries("sumflow.audit")
@@ -73,7 +73,7 @@ def connected(conninfo: str, whose: str) -> Iterator[Connection[TupleRow]]:
         raise SumflowError(
             f"the {whose}'s database cannot be read",
             why=str(error).strip(),
-            remedy="`sumflow status` shows whether it runs; its schema comes with the service's start",
+            remedy=f"{SEE_STATUS}; its schema comes with the service's start",
         ) from error
 
 

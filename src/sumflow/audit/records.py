@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from sumflow.audit.facts import Extent
-from sumflow.errors import SumflowError
+from sumflow.errors import SEE_STATUS, SumflowError
 from sumflow.totalizer.broker import topic_id
 
 BATCH_RECORDS: Final = 5_000
@@ -113,4 +113,4 @@ def _consumer(bootstrap: str) -> Consumer:
 
 
 def _unreadable(topic: str, why: str) -> SumflowError:
-    return SumflowError(f"the topic {topic} cannot be audited", why=why, remedy="`sumflow status` shows the brokers")
+    return SumflowError(f"the topic {topic} cannot be audited", why=why, remedy=SEE_STATUS)

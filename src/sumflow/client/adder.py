@@ -12,7 +12,7 @@ import grpc
 import tenacity
 
 from sumflow.client.patience import is_transient, pause_s
-from sumflow.errors import NotRunningError, SumflowError, UsageError
+from sumflow.errors import SEE_STATUS, NotRunningError, SumflowError, UsageError
 from sumflow.settings import Address
 from sumflow.sums.sum_pb2 import SumNumbersRequest, SumNumbersResponse
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
@@ -50,10 +50,12 @@ def translate(error: grpc.RpcError, address: Address) -> SumflowError:
         return NotRunningError(
             f"the adder at {address} is not available",
             why=details,
-            remedy="`sumflow status` shows what is running, `sumflow up` starts it",
+            remedy=SEE_STATUS,
         )
     return SumflowError(
-        f"the adder at {address} answers {code.name}", why=details, remedy="`sumflow logs adder` shows its side"
+        f"the adder at {address} answers {code.name}",
+        why=details,
+        remedy="its log shows its side: `sumflow logs adder`, or `kubectl logs -n sumflow -l app=adder -c adder`",
     )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from sumflow.errors import NotRunningError, SumflowError, UsageError
+from sumflow.errors import SEE_STATUS, NotRunningError, SumflowError, UsageError
 from sumflow.sums.totals import Tally
 
 _READ_TIMEOUT_S: Final = 10.0
@@ -119,7 +119,7 @@ class Totals:
         return NotRunningError(
             f"the totalizer at {self._url} does not answer",
             why=str(error),
-            remedy="`sumflow status` shows what is running, `sumflow up` starts it",
+            remedy=SEE_STATUS,
         )
 
 
@@ -143,7 +143,7 @@ def _refused(answer: httpx.Response) -> SumflowError:
     return SumflowError(
         f"the totalizer answers {answer.status_code} {answer.reason_phrase}",
         why=why,
-        remedy="`sumflow logs totalizer` shows its side",
+        remedy="its log shows its side: `sumflow logs totalizer`, or `kubectl logs -n sumflow -l app=totalizer`",
     )
 
 
