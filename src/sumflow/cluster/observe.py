@@ -12,6 +12,7 @@ from sumflow.cluster import readiness
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.failures import ForbiddenError
 from sumflow.cluster.objects import STRIMZI, Object, Ref, condition, meta, status
+from sumflow.cluster.pods import node_of
 from sumflow.cluster.verdict import Around, Hopeless, Speaker, Verdict, Waiting
 from sumflow.errors import StepError, SumflowError
 from sumflow.steps import NotYet, Readiness, Ready
@@ -82,15 +83,15 @@ class Watch:
         return Ready(", ".join(each.evidence for each in verdicts if isinstance(each, Ready) and each.evidence))
 
     def _around(self, ref: Ref, live: Object) -> Around:
-        pods = tuple(pod for pod in self._pods(ref, live) if meta(pod)["uid"] not in self._old_pods)
-        claims = tuple(claim for claim in self._claims(ref, pods) if status(claim).get("phase") != "Bound")
+        seen = tuple(pod for pod in self._pods(ref, live) if meta(pod)["uid"] not in self._old_pods)
+        claims = tuple(claim for claim in self._claims(ref, seen) if status(claim).get("phase") != "Bound")
         events = tuple(each for each in self._events(ref.namespace) if self._is_new(each))
-        return Around(pods, claims, events, self._away(pods), datetime.now(UTC))
+        return Around(seen, claims, events, self._away(seen), datetime.now(UTC))
 
-    def _away(self, pods: Iterable[Object]) -> frozenset[str]:
+    def _away(self, seen: Iterable[Object]) -> frozenset[str]:
         """Return the nodes that do not answer, of those whose pods are not ready: a cluster may have many others."""
-        troubled = [pod for pod in pods if condition(pod, "Ready").get("status") != "True"]
-        names = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in troubled} - {""}
+        troubled = [pod for pod in seen if condition(pod, "Ready").get("status") != "True"]
+        names = {node_of(pod) for pod in troubled} - {""}
         try:
             nodes = {name: self.cluster.get(Ref("", "v1", "Node", "", name)) for name in names}
         except ForbiddenError:

@@ -43,8 +43,8 @@ _VOLUME_PENDING: Final = ("unbound immediate", "persistentvolumeclaim")
 def judge(pod: Object, around: Around) -> Verdict:
     """Say how a pod is, given what was seen around it."""
     name, events, now = f"pod {meta(pod)['namespace']}/{meta(pod)['name']}", around.events, around.now
-    if _node(pod) in around.away:
-        return Waiting(f"{name} is on {_node(pod)}, a node that does not answer{_bound(pod)}")
+    if node_of(pod) in around.away:
+        return Waiting(f"{name} is on {node_of(pod)}, a node that does not answer{_bound(pod)}")
     if meta(pod).get("deletionTimestamp"):
         return Waiting(f"{name} is terminating")
     if status(pod).get("phase") == "Failed":
@@ -63,7 +63,8 @@ def judge(pod: Object, around: Around) -> Verdict:
     return Ready() if isinstance(verdict, Ready) else verdict
 
 
-def _node(pod: Object) -> str:
+def node_of(pod: Object) -> str:
+    """Return the name of a pod's node; empty as long as it has none."""
     return str((pod.get("spec") or {}).get("nodeName") or "")
 
 
@@ -71,7 +72,7 @@ def _bound(pod: Object) -> str:
     volumes = (pod.get("spec") or {}).get("volumes") or ()
     if not any(each.get("persistentVolumeClaim") for each in volumes):
         return ""
-    return f"; where its volume is bound to that node, it comes back with it: `kubectl describe node {_node(pod)}`"
+    return f"; where its volume is bound to that node, it comes back with it: `kubectl describe node {node_of(pod)}`"
 
 
 def _containers(pod: Object) -> Iterator[dict[str, Any]]:
