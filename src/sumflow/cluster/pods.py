@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sumflow.cluster.objects import Object, Ref, condition, meta, status
+from sumflow.cluster.objects import Object, condition, meta, status
 from sumflow.cluster.verdict import Around, Hopeless, Speaker, Verdict, Waiting, worst
 from sumflow.steps import Ready
 
@@ -185,8 +185,3 @@ def _events(pod: Object, events: tuple[Object, ...]) -> list[Object]:
 def _told(pod: Object, events: tuple[Object, ...]) -> str:
     last = _event(pod, events, "")
     return f"; {last.get('reason')}: {str(last.get('message', '')).strip()}" if last else ""
-
-
-def name_of(pod: Object) -> Ref:
-    """Return a pod's name in full; a list's items come without their kind."""
-    return Ref("", "v1", "Pod", str(meta(pod)["namespace"]), str(meta(pod)["name"]))
