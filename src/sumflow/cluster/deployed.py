@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,14 +94,22 @@ def pods(cluster: Cluster, namespace: str, labels: str, container: str) -> list[
 
 
 def ready_pod(cluster: Cluster, namespace: str, labels: str, container: str) -> Pod:
-    """Return a pod that is ready; raise NotRunningError if none is."""
-    for each in cluster.list(Ref("", "v1", "Pod", namespace, ""), labels=labels):
-        if condition(each, "Ready").get("status") == "True" and not meta(each).get("deletionTimestamp"):
-            return Pod(namespace, str(meta(each)["name"]), container)
+    """Return one of the pods that are ready, any of them; raise NotRunningError if none is.
+
+    Always the same one would be always the wrong one, while Kubernetes has not noticed yet that its node is lost.
+    """
+    found = cluster.list(Ref("", "v1", "Pod", namespace, ""), labels=labels)
+    names = [str(meta(each)["name"]) for each in found if _serves(each)]
+    if names:
+        return Pod(namespace, random.choice(names), container)  # noqa: S311 - no secret depends on it
     raise NotRunningError(
         f"no pod with {labels} is ready in the namespace {namespace}",
         remedy="`sumflow status --on kubernetes` says why; `sumflow deploy` brings it up",
     )
+
+
+def _serves(pod: Object) -> bool:
+    return condition(pod, "Ready").get("status") == "True" and not meta(pod).get("deletionTimestamp")
 
 
 def ready(cluster: Cluster, pod: Pod) -> Pod:
