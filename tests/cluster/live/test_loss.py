@@ -108,7 +108,7 @@ def test_the_autoscaler_follows_the_load(kraft: System) -> None:
             waited(lambda: len(_pods(kraft, "adder")) > least, "another adder", SETTLE_S)
             heavy.goes_on()
         steady.includes(heavy)
-        waited(lambda: len(_pods(kraft, "adder")) == least, "as few adders as before", SETTLE_S)
+        waited(lambda: len(_pods(kraft, "adder")) <= least, "as few adders as before", SETTLE_S)
     assert kraft.sumflow("audit", "--on", "kubernetes", "--json").document["clean"]
 
 
