@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -113,13 +113,16 @@ class Api:
         self._streams.check()
         if name:  # there is one total at any time, also while the database is away
             total_of(await self._reader.read(name=name), name)
-        return StreamingResponse(self._states(name), headers=headers, media_type="text/event-stream")
+        states = self._states(name)
+        # Begun before the answer: two that come at once must not both be promised the last place.
+        first = await anext(states, "")
+        return StreamingResponse(_going_on(first, states), headers=headers, media_type="text/event-stream")
 
     async def page(self, _: Request) -> Response:
         """Serve the live page."""
         return HTMLResponse(self._page.html, headers=self._page.headers)
 
-    async def _states(self, name: str) -> AsyncIterator[str]:
+    async def _states(self, name: str) -> AsyncGenerator[str, None]:
         told = ""
         with self._streams.one():
             while not self._closing:
@@ -157,3 +160,11 @@ class Api:
             with suppress(asyncio.CancelledError):
                 await listening
             await self.totals.close()
+
+
+async def _going_on(first: str, states: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    """Stream what was begun already."""
+    async with aclosing(states):
+        yield first
+        async for state in states:
+            yield state
