@@ -143,7 +143,7 @@ async def test_a_relay_that_loses_its_session_starts_over(settings: AdderSetting
     async with Proxy(settings.postgres_address) as proxy, running_relay(behind(proxy, relay)):
         for part in (1, 10_000, 20_000, 30_000):
             await until(partial(rows, settings, reached, part))
-            proxy.cut()
+            proxy.drop()
         await drained(settings)
     assert complete(relay, {lane: 50_000})
 

@@ -92,7 +92,7 @@ async def test_an_unanswered_commit_is_called_unknown(settings: AdderSettings, p
         with pytest.raises(Refused, match="is not known"):
             await add(writer, 20, 22, "first")
         await until(lambda: rows(settings, "SELECT 1 FROM events"))
-        proxy.thaw()
+        proxy.restore()
         await until(lambda: writer.problem() is None)
         again = await add(writer, 20, 22, "first")
     assert again.seq == 1
@@ -103,7 +103,7 @@ async def test_a_frozen_server_is_unavailable_quickly(settings: AdderSettings, p
     """Callers wait for the commit timeout at most, later ones not at all; a server that comes back is used again."""
     async with running_writer(behind(proxy, settings, commit_timeout_s=0.5)) as writer:
         await add(writer, 1, 1)
-        proxy.freeze()
+        proxy.stall()
         began = time.monotonic()
         waiting = [asyncio.create_task(is_unavailable(writer)) for _ in range(20)]
         await asyncio.gather(*waiting)
@@ -111,7 +111,7 @@ async def test_a_frozen_server_is_unavailable_quickly(settings: AdderSettings, p
         began = time.monotonic()
         await is_unavailable(writer)
         assert time.monotonic() - began < 0.1
-        proxy.thaw()
+        proxy.restore()
         await until(lambda: writer.problem() is None)
         assert (await add(writer, 1, 1)).seq == 1
 
@@ -119,9 +119,9 @@ async def test_a_frozen_server_is_unavailable_quickly(settings: AdderSettings, p
 async def test_an_idle_writer_notices_that_the_server_is_gone(settings: AdderSettings, proxy: Proxy) -> None:
     """Readiness does not need a request to fail first."""
     async with running_writer(behind(proxy, settings, commit_timeout_s=0.3)) as writer:
-        proxy.freeze()
+        proxy.stall()
         assert await until(writer.problem)
-        proxy.thaw()
+        proxy.restore()
 
 
 async def test_connections_that_are_cut_are_opened_again(settings: AdderSettings, proxy: Proxy) -> None:
@@ -141,7 +141,7 @@ async def test_connections_that_are_cut_are_opened_again(settings: AdderSettings
         calls = asyncio.gather(*(caller(writer, number) for number in range(10)))
         for _ in range(4):
             await asyncio.sleep(0.05)
-            proxy.cut()
+            proxy.drop()
         await calls
     stored = [x for (x,) in rows(settings, "SELECT x FROM events")]
     assert len(stored) == len(set(stored))
@@ -182,13 +182,13 @@ async def test_a_lanes_sum_may_exceed_64_bits(settings: AdderSettings) -> None:
 
 async def test_a_database_that_is_away_at_the_start_is_waited_for(settings: AdderSettings, proxy: Proxy) -> None:
     """The adder starts without its database, refuses, and opens a lane by itself when the database comes."""
-    proxy.freeze()
+    proxy.stall()
     async with asyncio.timeout(20):
         started = running_writer(behind(proxy, settings))
         opening = asyncio.ensure_future(started.__aenter__())
         await asyncio.sleep(0.3)
         assert not opening.done()
-        proxy.thaw()
+        proxy.restore()
         writer = await opening
         assert (await add(writer, 1, 1)).seq == 1
         await started.__aexit__(None, None, None)

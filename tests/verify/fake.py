@@ -56,6 +56,11 @@ class FakeBooks:
         progress(0)
         return self.events
 
+    def occurrences(self, first: int, last: int) -> Mapping[int, int]:
+        """Have no events."""
+        del first, last
+        return {}
+
 
 @dataclass
 class FakeTarget:

@@ -11,7 +11,7 @@ from sumflow.audit import records
 from sumflow.audit.deep import Deep
 from sumflow.audit.facts import Cut, Extent
 from sumflow.audit.findings import Report
-from sumflow.audit.reading import connected, read_cut
+from sumflow.audit.reading import SQL, connected, read_cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,8 @@ class SystemBooks:
             else:
                 look.records(partial(records.read, self.bootstrap, self.topic), self.extents, progress)
         return look.report
+
+    def occurrences(self, first: int, last: int) -> Mapping[int, int]:
+        """Return how often each x within bounds is in the outbox; those that are not there are left out."""
+        with connected(self.adder, "adder") as adder:
+            return dict(adder.execute(SQL.occurrences, {"first": first, "last": last}).fetchall())

@@ -147,5 +147,8 @@ class Books(Protocol):
             progress: hears how many records of the topic have been compared.
         """
 
+    def occurrences(self, first: int, last: int) -> Mapping[int, int]:
+        """Return how often each x within bounds is in the outbox; those that are not there are left out."""
+
 
 Opened = AbstractContextManager[Books]

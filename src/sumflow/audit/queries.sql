@@ -145,3 +145,7 @@ WHERE (lane, seq) > (%(lane)s::uuid, %(seq)s::bigint) ORDER BY lane, seq LIMIT %
 -- Totalizer: foreign events remembered as counted, and how often the most frequent of them is.
 SELECT coalesce(sum(times), 0), coalesce(max(times), 0)
 FROM (SELECT count(*) AS times FROM processed_events GROUP BY event_id) AS ids;
+
+-- name: occurrences
+-- Adder: how often each x within bounds is in the outbox, where more than once or not at all would be a fault.
+SELECT x, count(*) FROM events WHERE x BETWEEN %(first)s AND %(last)s GROUP BY x;

@@ -38,6 +38,7 @@ _LOOK: Final = {
     "verify": Entry("verify", "verify", "Run the specification's checklist against the running system."),
     "audit": Entry("audit", "audit", "Prove that every accepted sum is counted exactly once."),
     "bench": Entry("bench", "bench", "Measure its speed beside a yardstick in the same run."),
+    "chaos": Entry("chaos", "chaos", "Break a system on purpose, and judge what that cost."),
     "diff": Entry("deploy", "diff", "Show how a cluster differs from what is declared."),
     "doctor": Entry("doctor", "doctor", "Say what would stop an `up` or a `deploy`, and the remedy."),
 }

@@ -38,7 +38,7 @@ class _EndedEarlyError(grpc.RpcError):
         return "the stream was ended before everything in it was answered"
 
 
-class _Stream:
+class BatchStream:
     """One call of SumBatches; requests go in through a bounded queue, answers come out in order."""
 
     def __init__(self, channel: grpc.Channel) -> None:
@@ -48,11 +48,12 @@ class _Stream:
         )
 
     def send(self, request: SumBatchRequest) -> None:
+        """Send a request; waits where too many are on their way."""
         self._requests.put(request)
 
-    def answer(self) -> SumBatchResponse:
+    def answer(self, within_s: float = ANSWER_TIMEOUT_S) -> SumBatchResponse:
         """Wait for the next answer; raise grpc.RpcError if there is none in time."""
-        watch = threading.Timer(ANSWER_TIMEOUT_S, self._call.cancel)
+        watch = threading.Timer(within_s, self._call.cancel)
         watch.daemon = True
         watch.start()
         try:
@@ -116,7 +117,7 @@ class BulkAdder:
 
     def _through_one_stream(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, SumBatchResponse]]:
         with open_channel(self._address) as channel:
-            stream = _Stream(channel)
+            stream = BatchStream(channel)
             try:
                 for batch in self._unconfirmed:
                     self._send(stream, batch)
@@ -127,14 +128,14 @@ class BulkAdder:
             finally:
                 stream.close()
 
-    def _fill(self, stream: _Stream, batches: Iterator[Batch]) -> bool:
+    def _fill(self, stream: BatchStream, batches: Iterator[Batch]) -> bool:
         """Send new batches while there is room; tell whether an answer is owed."""
         while len(self._unconfirmed) < IN_FLIGHT and (batch := next(batches, None)) is not None:
             self._unconfirmed.append(batch)
             self._send(stream, batch)
         return bool(self._unconfirmed)
 
-    def _send(self, stream: _Stream, batch: Batch) -> None:
+    def _send(self, stream: BatchStream, batch: Batch) -> None:
         if batch.x:
             request_id = f"{self._import_id}:{batch.first_line}"
             stream.send(SumBatchRequest(x=batch.x, y=batch.y, request_id=request_id, total=self._total))

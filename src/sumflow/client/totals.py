@@ -42,12 +42,14 @@ class Totals:
 
     Args:
         url: its base address.
+        read_timeout_s: how long an answer is waited for, in seconds, beyond what was asked to wait.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_timeout_s: float = _READ_TIMEOUT_S) -> None:
         self._url = url
+        self._read_timeout_s = read_timeout_s
         # Proxies of the environment are for the world outside; the pipeline is spoken to directly.
-        self._http = httpx.Client(base_url=url, timeout=_READ_TIMEOUT_S, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=read_timeout_s, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +90,8 @@ class Totals:
         """Return the total of a name that includes the position, or None if there is none within the time."""
         deadline = time.monotonic() + within_s
         while (left_s := deadline - time.monotonic()) > 0:
-            answer = self._get(_path(name), {"position": position, "wait": f"{min(left_s, _WAIT_AT_MOST_S):.3f}s"})
+            wait_s = min(left_s, _WAIT_AT_MOST_S)
+            answer = self._get(_path(name), {"position": position, "wait": f"{wait_s:.3f}s"}, wait_s)
             if answer.status_code == httpx.codes.OK:
                 return _result(answer)
             if answer.status_code not in (httpx.codes.GATEWAY_TIMEOUT, httpx.codes.REQUEST_TIMEOUT):
@@ -108,8 +111,8 @@ class Totals:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
-    def _get(self, path: str, parameters: dict[str, str]) -> httpx.Response:
-        timeout = httpx.Timeout(_READ_TIMEOUT_S, read=_READ_TIMEOUT_S + _WAIT_AT_MOST_S)
+    def _get(self, path: str, parameters: dict[str, str], wait_s: float = 0.0) -> httpx.Response:
+        timeout = httpx.Timeout(self._read_timeout_s, read=self._read_timeout_s + wait_s)
         try:
             return self._http.get(path, params=parameters or None, timeout=timeout)
         except httpx.TransportError as error:

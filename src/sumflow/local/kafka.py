@@ -54,12 +54,14 @@ class Node:
         data: its log directory.
         port: the listener's port; None for a dedicated controller.
         controller_port: the KRaft controller's port; None for a broker that is none.
+        advertised_port: the port that clients and other brokers are told; None for the listener's own.
     """
 
     node_id: int
     data: Path
     port: int | None
     controller_port: int | None
+    advertised_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,11 @@ class Layout:
     def bootstrap(self) -> str:
         """The brokers' addresses, comma-joined."""
         return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes if node.port)
+
+    @property
+    def advertised(self) -> str:
+        """The addresses by which the brokers are to be reached, comma-joined."""
+        return ",".join(f"127.0.0.1:{node.advertised_port or node.port}" for node in self.nodes if node.port)
 
 
 def node_properties(layout: Layout, node: Node) -> dict[str, str]:
@@ -130,22 +137,25 @@ def _under_kraft(layout: Layout, node: Node) -> dict[str, str]:
         "listener.security.protocol.map": f"{name}:PLAINTEXT,CONTROLLER:PLAINTEXT",
     }
     if node.port:
-        properties |= {"advertised.listeners": listeners[0], "inter.broker.listener.name": name}
+        properties |= {"advertised.listeners": _advertised(name, node), "inter.broker.listener.name": name}
     return properties
 
 
 def _under_zookeeper(layout: Layout, node: Node) -> dict[str, str]:
     name = _listener(layout.cluster)
-    listener = f"{name}://127.0.0.1:{node.port}"
     return {
         "broker.id": str(node.node_id),
         "zookeeper.connect": ",".join(f"127.0.0.1:{peer.client_port}" for peer in layout.zookeeper),
         "zookeeper.session.timeout.ms": "3000",
-        "listeners": listener,
-        "advertised.listeners": listener,
+        "listeners": f"{name}://127.0.0.1:{node.port}",
+        "advertised.listeners": _advertised(name, node),
         "inter.broker.listener.name": name,
         "listener.security.protocol.map": f"{name}:PLAINTEXT",
     }
+
+
+def _advertised(name: str, node: Node) -> str:
+    return f"{name}://127.0.0.1:{node.advertised_port or node.port}"
 
 
 def _listener(cluster: KafkaCluster) -> str:

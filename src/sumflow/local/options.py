@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
         cache_dir: the downloads' directory; an absolute path.
         port_base: the first port of a block of this system's own; None for the table of ports, or those kept.
         manifests: a directory `k8s` other than the installed one.
+        detours: ports that others use instead of a component's own, by `component/port name`: whoever listens there
+            passes everything on, as a proxy does.
     """
 
     profile: str = "dev"
@@ -27,6 +30,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     cache_dir: Path
     port_base: int | None = None
     manifests: Path | None = None
+    detours: Mapping[str, int] = {}
 
     @classmethod
     def of(
@@ -36,6 +40,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
         data_dir: Path | None = None,
         port_base: int | None = None,
         manifests: Path | None = None,
+        detours: Mapping[str, int] | None = None,
         settings: CommandSettings | None = None,
     ) -> UpOptions:
         """Return options with what was not said taken from the environment."""
@@ -46,6 +51,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
             cache_dir=settings.cache_dir.expanduser().absolute(),
             port_base=port_base,
             manifests=manifests.absolute() if manifests else None,
+            detours=detours or {},
         )
 
     def topology(self) -> Topology:

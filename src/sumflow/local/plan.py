@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sumflow.errors import ManifestError
@@ -55,6 +55,8 @@ class Machine:
     jvm: jvm.Jvm
     cluster_id: str
     python: str
+    detours: Ports = field(default_factory=dict)
+    """Ports that others use instead of a component's own."""
 
 
 def components(topology: Topology, machine: Machine) -> tuple[Component, ...]:
@@ -73,7 +75,9 @@ def kafka_layout(topology: Topology, machine: Machine) -> kafka.Layout:
     nodes = []
     for i in range(cluster.brokers):
         name = f"kafka-{i}"
-        nodes.append(kafka.Node(i, home.data(name), ports[f"{name}/{listener}"], ports.get(f"{name}/controller")))
+        key = f"{name}/{listener}"
+        advertised = machine.detours.get(key, ports[key])
+        nodes.append(kafka.Node(i, home.data(name), ports[key], ports.get(f"{name}/controller"), advertised))
     for i in range(cluster.controllers):
         name = f"controller-{i}"
         nodes.append(kafka.Node(cluster.brokers + i, home.data(name), None, ports[f"{name}/controller"]))
@@ -168,7 +172,7 @@ def _database(database: Database, machine: Machine) -> Component:
 
 
 def _services(topology: Topology, machine: Machine, layout: kafka.Layout) -> Iterator[Component]:
-    table = discovery.table(topology, machine.ports, layout.bootstrap)
+    table = discovery.table(topology, {**machine.ports, **machine.detours}, layout.advertised)
     for workload in topology.services:
         for container in workload.containers:
             for i, name in enumerate(replica_names(workload, container)):

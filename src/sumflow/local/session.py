@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType
 
 import msgspec
 
 from sumflow import steps
 from sumflow.errors import SumflowError
+from sumflow.interruption import Interrupted, interruptible
 from sumflow.local import bringup, credentials, discovery, orphans, plan, ports, preflight, state
 from sumflow.local.datadir import FORMAT, DataDir, Mark, clear_disk_errors
 from sumflow.local.lifecycle import Life, Phase
@@ -31,17 +29,13 @@ Tell = Callable[[str, str], None]
 """Hears what is stopped: a stage of stopping, and the components."""
 
 
-class Interrupted(BaseException):
-    """Somebody asked this process to end: Ctrl-C, `sumflow down`, or the end of the login."""
-
-
 def run(home: DataDir, options: UpOptions, reporter: steps.Reporter, when_up: Callable[[], None]) -> None:
     """Bring the system up, keep it up until this process is asked to end, stop it; the caller holds the lock.
 
     Raises:
         SumflowError: it could not be brought up; everything that was started has been stopped again.
     """
-    with _interruptible() as undisturbed:
+    with interruptible() as undisturbed:
         session: Session | None = None
         try:
             session = _prepare(home, options, reporter)
@@ -121,7 +115,7 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
         steps.run([programs.step()], reporter)
     assert programs.jvm is not None  # noqa: S101 -- the step has just been carried out
     secrets = credentials.ensure(home.path / "secrets", topology.secrets)
-    machine = plan.Machine(home, its_ports, secrets, programs.jvm, mark.cluster_id, sys.executable)
+    machine = plan.Machine(home, its_ports, secrets, programs.jvm, mark.cluster_id, sys.executable, options.detours)
     components = plan.components(topology, machine)
     layout = plan.kafka_layout(topology, machine)
     names = discovery.table(topology, its_ports, layout.bootstrap)
@@ -151,6 +145,7 @@ def _component_state(component: plan.Component, life: Life, identity: Identity |
         restarts=life.restarts,
         problem="" if life.phase is Phase.READY else life.problem,
         last_exit=life.last_exit,
+        stop_signal=component.command.stop_signal,
     )
 
 
@@ -175,24 +170,3 @@ def _log_to(home: DataDir) -> None:
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Raise Interrupted in the main thread at the first signal; the yielded function ignores further ones."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def undisturbed() -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        undisturbed()
-        raise Interrupted
-
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield undisturbed
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -37,6 +38,8 @@ class ComponentState(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     problem: str = ""
     last_exit: str = ""
+    stop_signal: int = signal.SIGTERM
+    """Asks the process to end in good order."""
 
 
 class SystemState(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,40 @@
+"""What a run asks of the system that it breaks, whichever runtime that runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from sumflow.audit import facts
+from sumflow.chaos.faults import Fault, Kind, Offers
+from sumflow.client.endpoints import Endpoints
+from sumflow.errors import SumflowError
+
+Undo = Callable[[], None]
+"""Takes a fault back; harmless where there is nothing to take back any more."""
+
+
+class NotNowError(SumflowError):
+    """A fault cannot be done at this moment: what it is about is not there, as another fault hit it before."""
+
+
+class Target(Protocol):
+    """A running system that may be broken."""
+
+    def offers(self) -> Offers:
+        """Return what can be broken here."""
+
+    def left_out(self) -> Mapping[Kind, str]:
+        """Return the kinds that are not possible here, and why."""
+
+    def begin(self, fault: Fault) -> Undo:
+        """Do a fault and return what takes it back; raise NotNowError if it cannot be done at this moment."""
+
+    def endpoints(self) -> Endpoints:
+        """Return the pipeline's doors, for the clients."""
+
+    def books(self) -> facts.Opened:
+        """Open the books of both services, for the audit; by a way that no fault disturbs."""
+
+    def problem(self) -> str:
+        """Say what is not well, in a line; nothing if everything is."""

@@ -1,0 +1,93 @@
+"""A whole run on a pipeline in memory: what is exact is called exact, and each flaw is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from sumflow.chaos.faults import Fault, Kind
+from sumflow.chaos.run import Result, run
+from tests.chaos.fakes import FakePipeline, Heard
+
+PLAN = (Fault(1, Kind.CUT, "adder", 0.3, 0.3), Fault(2, Kind.CUT, "totalizer", 0.5, 0.4))
+
+
+def _run(pipeline: FakePipeline, plan: tuple[Fault, ...] = PLAN, settle_s: float = 5.0) -> Result:
+    return run(pipeline, plan, 1.2, Heard(), rate=2000, settle_s=settle_s, doors_of=pipeline.doors)
+
+
+def test_an_exact_system_is_exact() -> None:
+    """Every acknowledged addition counts, each fault is taken back and recovered from, and the figures say so."""
+    pipeline = FakePipeline()
+    result = _run(pipeline)
+    verdict = result.verdict
+    assert (verdict.exact, verdict.problems) == (True, [])
+    assert verdict.acknowledged == verdict.counted == pipeline.stored.total() > 200
+    assert verdict.uncertain > 0 == verdict.uncertain_counted
+    assert verdict.longest_unavailability_s >= 0.3
+    assert pipeline.begun == list(PLAN)
+    assert pipeline.away == set()
+    adder, totalizer = result.evidence.happened
+    assert adder.accepted_after_s is not None
+    assert totalizer.counted_after_s is not None
+
+
+def test_a_lost_event_is_found() -> None:
+    """One addition that was acknowledged and is not stored: one is lost, and it is named."""
+    verdict = _run(FakePipeline(lose_at=50)).verdict
+    assert not verdict.exact
+    assert verdict.lost == 1
+    assert any("was acknowledged and is not stored" in problem for problem in verdict.problems)
+
+
+def test_a_doubled_event_is_found() -> None:
+    """One addition that is stored twice: one is doubled, and it is named."""
+    verdict = _run(FakePipeline(double_at=50)).verdict
+    assert (verdict.exact, verdict.doubled, verdict.lost) == (False, 1, 0)
+    assert any("is stored 2 times" in problem for problem in verdict.problems)
+
+
+def test_a_lost_and_a_doubled_event_do_not_make_up_for_each_other() -> None:
+    """The total is right, and both are found all the same."""
+    verdict = _run(FakePipeline(lose_at=50, double_at=60)).verdict
+    assert (verdict.lost, verdict.doubled) == (1, 1)
+
+
+def test_what_is_stored_and_not_counted_is_lost() -> None:
+    """The totalizer lacks what the adder has: so many are lost, and the audit's finding stands beside."""
+    verdict = _run(FakePipeline(miscount=3), settle_s=0.3).verdict
+    assert (verdict.exact, verdict.lost) == (False, 3)
+
+
+def test_a_total_that_goes_back_is_found() -> None:
+    """A reader that sees less than before says when, and by how much."""
+    verdict = _run(FakePipeline(step_back_at=6), ()).verdict
+    assert not verdict.exact
+    assert any("the total went back" in problem for problem in verdict.problems)
+
+
+def test_what_does_not_recover_is_found() -> None:
+    """A system that is not well when the time for it is over is not exact, and the reason is told."""
+    verdict = _run(FakePipeline(never_well="kafka-0: it does not run"), settle_s=0.3).verdict
+    assert verdict.problems == ["not settled: kafka-0: it does not run"]
+
+
+def test_a_fault_that_cannot_be_done_now_is_left_out() -> None:
+    """A target that is not there at the moment is noted, and nothing is waited for."""
+    result = _run(FakePipeline(), (Fault(1, Kind.CUT, "nobody", 0.1, 0.1),))
+    assert result.verdict.exact
+    assert result.evidence.happened[0].not_done == "nobody is not there"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_everything_is_taken_back_whatever_happens(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted in the middle of a fault, the run takes it back before it ends, and its clients end too."""
+    pipeline = FakePipeline()
+
+    class Interrupting(Heard):
+        def began(self, happened: object) -> None:
+            assert pipeline.away == {"adder"}
+            raise error
+
+    with pytest.raises(error):
+        run(pipeline, PLAN, 1.2, Interrupting(), rate=2000, doors_of=pipeline.doors)
+    assert pipeline.away == set()
