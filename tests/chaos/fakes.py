@@ -9,12 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sumflow.audit import facts
 from sumflow.audit.facts import Accepted, Counted, Cut
 from sumflow.audit.findings import Report
 from sumflow.chaos.doors import Connection, Readable
 from sumflow.chaos.faults import Fault, Kind, Offers
-from sumflow.chaos.target import NotNowError, Undo
+from sumflow.chaos.target import Books, NotNowError, Undo
 from sumflow.chaos.verdict import Happened
 from sumflow.client.endpoints import Endpoints
 from sumflow.errors import SumflowError
@@ -110,7 +109,7 @@ class FakePipeline:
         """Return what nobody connects to."""
         return Endpoints(Address("127.0.0.1", 1), "http://127.0.0.1:1")
 
-    def books(self) -> facts.Opened:
+    def books(self) -> AbstractContextManager[Books]:
         """It is its own books."""
         return nullcontext(self)
 

@@ -15,6 +15,11 @@ from typing import Any
 
 import psutil
 
+from sumflow.chaos.doors import NetworkDoors
+from sumflow.chaos.load import Load
+from sumflow.client.endpoints import Endpoints
+from sumflow.settings import Address
+
 
 def eventually(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
     """Wait until the condition holds; fail saying what was waited for and what was last seen."""
@@ -50,6 +55,10 @@ class System:
     def up(self, profile: str) -> None:
         """Start the system and leave it running."""
         self.run("up", "--profile", profile, "--detach", "--port-base", str(self.port_base))
+
+    def load(self) -> Load:
+        """Return clients that keep their own books, each addition being 1; they begin with its `with` block."""
+        return Load(NetworkDoors(Endpoints(Address("127.0.0.1", self.port_base), "")))
 
     def total(self) -> int:
         """Read the total."""

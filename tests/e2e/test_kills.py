@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.load import Load
+from sumflow.chaos.load import Load
 from tests.e2e.system import System, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -24,13 +24,13 @@ def _killed_and_back(system: System, load: Load, victim: str) -> None:
 def test_totals_are_exact_after_every_component_was_killed(fresh_system: System) -> None:
     """Each component is killed once under load; every acknowledged addition is counted, none twice."""
     fresh_system.up("dev")
-    with Load(f"127.0.0.1:{fresh_system.port_base}") as load:
+    with fresh_system.load() as load:
         for victim in VICTIMS:
             _killed_and_back(fresh_system, load, victim)
             assert fresh_system.json("audit")["clean"], f"after the death of {victim}, under load"
-    least, most = load.bounds()
+    least, most = load.acknowledged, load.acknowledged + load.uncertain
     eventually(lambda: least <= fresh_system.total() <= most, f"a total from {least} to {most}")
-    assert not any(books.wrong_answers for books in load.books)
+    assert load.wrong == []
     settled = fresh_system.total()
     audited = fresh_system.json("audit", "--deep")
     assert audited["clean"], audited["findings"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.load import Load
 from tests.e2e.system import System, eventually
 from tests.e2e.test_one_machine import SAMPLE, SAMPLE_SUM
 
@@ -22,12 +21,13 @@ def test_three_brokers(fresh_system: System, profile: str, coordinators: int) ->
     assert fresh_system.json("verify")["passed"]
     fresh_system.run("add", "--file", str(SAMPLE))
     assert fresh_system.total() == SAMPLE_SUM
-    with Load(f"127.0.0.1:{fresh_system.port_base}") as load:
+    with fresh_system.load() as load:
         eventually(lambda: load.acknowledged > 50, "the load goes on")
         fresh_system.kill("kafka-1")
         eventually(lambda: fresh_system.components()["kafka-1"]["restarts"] > 0, "the broker's restart")
         eventually(fresh_system.healthy, "everything healthy again")
-    least, most = (SAMPLE_SUM + bound for bound in load.bounds())
+    least = SAMPLE_SUM + load.acknowledged
+    most = least + load.uncertain
     eventually(lambda: least <= fresh_system.total() <= most, f"a total from {least} to {most}")
     fresh_system.run("down")
     assert fresh_system.processes() == []

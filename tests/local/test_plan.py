@@ -161,5 +161,23 @@ def test_the_declared_databases_are_of_the_release_that_is_here() -> None:
     assert {tag.partition("-")[0] for tag in tags} == {postgres.MAJOR}
 
 
+@pytest.mark.parametrize("profile", ["kraft", "spec"])
+def test_a_detour_leads_others_and_not_the_component_itself(profile: str) -> None:
+    """Services and brokers are told the detour's port; the component listens, and is asked how it is, on its own."""
+    declared, machine, _ = planned(profile)
+    detours = {"adder-postgres-0/postgres": 7001, "kafka-1/plain": 7002}
+    detoured = replace(machine, detours=detours)
+    components = {c.name: c for c in plan.components(declared, detoured)}
+    assert components["adder-0"].command.env["POSTGRES_ADDRESS"] == "127.0.0.1:7001"
+    brokers = components["totalizer-0"].command.env["KAFKA_BOOTSTRAP_SERVERS"]
+    assert brokers == "127.0.0.1:9092,127.0.0.1:7002,127.0.0.1:11092"
+    assert components["adder-postgres-0"].addresses == (f"127.0.0.1:{machine.ports['adder-postgres-0/postgres']}",)
+    layout = plan.kafka_layout(declared, detoured)
+    properties = kafka.node_properties(layout, layout.nodes[1])
+    assert properties["advertised.listeners"] == "PLAIN://127.0.0.1:7002"
+    assert properties["listeners"].startswith("PLAIN://127.0.0.1:10092")
+    assert layout.bootstrap == "127.0.0.1:9092,127.0.0.1:10092,127.0.0.1:11092"
+
+
 def _with_config(declared: Topology, config: dict[str, str]) -> Topology:
     return replace(declared, kafka=replace(declared.kafka, config=config))

@@ -89,3 +89,10 @@ def test_a_port_that_others_share_is_taken_too() -> None:
         port = shared.getsockname()[1]
         assert not preflight.is_free(port)
     assert preflight.is_free(port)
+
+
+def test_a_free_block_is_free_and_in_a_row() -> None:
+    """All ports of the block can be listened on, and none is one that the kernel gives to outgoing connections."""
+    base = preflight.free_block(40)
+    assert all(preflight.is_free(port) for port in range(base, base + 40))
+    assert 20_000 <= base < 32_000 - 40

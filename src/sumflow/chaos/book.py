@@ -1,4 +1,5 @@
-"""A client's own book: what it sent, what was acknowledged and when, and what nobody can know.
+"""What clients know: of their additions, what was acknowledged and when, and what nobody can know; of the total, what
+they saw. Pure.
 
 Every addition adds exactly 1, so that totals count additions; its x is used for no other, so that the outbox tells
 which of them it has.
@@ -6,9 +7,10 @@ which of them it has.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from typing import Final
 
 ROOM: Final = 1 << 32
@@ -62,6 +64,21 @@ class Book:
         return self.answered_s[place] if place < len(self.answered_s) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look.
+
+    Args:
+        at_s: when the answer came, in seconds from the beginning of the load.
+        acknowledged: additions acknowledged before it was asked for.
+        counted: additions that the total had more than at the beginning; None where there was no answer.
+    """
+
+    at_s: float
+    acknowledged: int
+    counted: int | None
+
+
 def accepted_again(books: Iterable[Book], moment_s: float) -> float | None:
     """Return when every client had an acknowledgement of something it began after a moment; None if one has not yet."""
     answered = [book.answered_after(moment_s) for book in books]
@@ -72,5 +89,10 @@ def accepted_again(books: Iterable[Book], moment_s: float) -> float | None:
 def longest_gap(books: Iterable[Book], until_s: float) -> float:
     """Return the longest time without any acknowledgement, from the first one on, in seconds."""
     moments = sorted(at for book in books for at in book.answered_s)
-    gaps = (after - before for before, after in zip(moments, [*moments[1:], until_s], strict=True))
-    return max(gaps, default=until_s)
+    return max((after - before for before, after in pairwise([*moments, until_s])), default=until_s)
+
+
+def counted_again(samples: Sequence[Sample], moment_s: float, wanted: int) -> float | None:
+    """Return when the total, after a moment, first included so many additions; None if it does not yet."""
+    later = islice(samples, bisect_right(samples, moment_s, key=lambda sample: sample.at_s), None)
+    return next((each.at_s for each in later if each.counted is not None and each.counted >= wanted), None)

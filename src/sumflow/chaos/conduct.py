@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sumflow.chaos.book import Book, accepted_again
+from sumflow.chaos.book import Book, Sample, accepted_again, counted_again
 from sumflow.chaos.faults import Fault
 from sumflow.chaos.target import NotNowError, Target, Undo
 from sumflow.chaos.verdict import Happened
-from sumflow.chaos.watch import Sample, counted_again
 from sumflow.errors import SumflowError
 
 TICK_S: Final = 0.05

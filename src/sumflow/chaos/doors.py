@@ -13,7 +13,7 @@ from sumflow.client.adder import open_channel, translate
 from sumflow.client.bulk import BatchStream
 from sumflow.client.endpoints import Endpoints
 from sumflow.client.totals import Totals
-from sumflow.errors import SumflowError, UsageError
+from sumflow.errors import UsageError
 from sumflow.settings import Address
 from sumflow.sums.sum_pb2 import SumBatchRequest, SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
@@ -95,9 +95,7 @@ class _Batches:
         self._stream.send(SumBatchRequest(x=numbers, y=[1 - x for x in numbers], request_id=request_id))
         try:
             answer = self._stream.answer(ANSWER_TIMEOUT_S)
-        except (grpc.RpcError, StopIteration) as error:
-            if isinstance(error, StopIteration):
-                raise SumflowError("the adder ended the stream without an answer") from error
+        except grpc.RpcError as error:
             raise _unanswered(error, self._address) from error
         if (answer.accepted, answer.request_id) != (len(numbers), request_id):
             raise WrongAnswerError(f"{len(numbers)} additions are answered with {answer.accepted}, {answer.rejected}")

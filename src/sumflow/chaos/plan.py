@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from sumflow.chaos.faults import Fault, Kind, Offers
 
-FIRST_AT_S: Final = 2.0
+FIRST_AT_S: Final = 1.5
 """The load runs undisturbed first, so that there is something to compare with."""
 QUIET_SHARE: Final = 0.2
 """Of the whole duration nothing is broken at the end: what was broken last is watched while it recovers."""
@@ -27,6 +27,9 @@ LENGTHS_S: Final = {
 }
 """How long each kind lasts at least and at most, in seconds: shorter and longer than what services wait for."""
 
+TURNS: Final = {Kind.KILL: 3, Kind.FREEZE: 2, Kind.RESTART: 2}
+"""How often these have their turn before all others have had theirs once: what happens most in the world."""
+
 T = TypeVar("T")
 
 
@@ -39,7 +42,7 @@ def plan(offers: Offers, seed: int, duration_s: float) -> tuple[Fault, ...]:
         duration_s: when the quiet at the end is over; shorter ones leave no room for long faults.
     """
     dice = random.Random(seed)  # noqa: S311 - it must be repeatable, nobody must be surprised
-    kinds = _in_turns(sorted(offers), dice)
+    kinds = _in_turns([kind for kind in sorted(offers) for _ in range(TURNS.get(kind, 1))], dice)
     targets = {kind: _in_turns(sorted(offers[kind]), dice) for kind in sorted(offers)}
     return tuple(_faults(kinds, targets, dice, duration_s * (1 - QUIET_SHARE))) if offers else ()
 
@@ -51,11 +54,12 @@ def _faults(
     free_at_s: dict[str, float] = {}
     while at_s < end_s:  # each turn moves at_s on by the shortest gap at least
         kind = next(kinds)
-        target, lasts_s = next(targets[kind]), round(dice.uniform(*LENGTHS_S[kind]), 1)
+        target, lasts_s = next(targets[kind]), dice.uniform(*LENGTHS_S[kind])
         at_s = max(at_s, free_at_s.get(target, 0.0))  # one at a time on one target: each is taken back by itself
-        if at_s + lasts_s <= end_s:
+        lasts_s = min(lasts_s, end_s - at_s)
+        if lasts_s >= LENGTHS_S[kind][0]:
             number += 1
-            fault = Fault(number, kind, target, round(at_s, 1), lasts_s)
+            fault = Fault(number, kind, target, round(at_s, 2), round(lasts_s, 2))
             free_at_s[target] = fault.ends_at_s + GAP_S[0]
             yield fault
             at_s += lasts_s * (0.5 if dice.random() < OVERLAP else 1.0)

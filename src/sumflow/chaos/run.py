@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from sumflow import steps
-from sumflow.audit import facts
 from sumflow.audit.compare import compare
 from sumflow.audit.findings import Report
 from sumflow.chaos.conduct import Conductor, Reporter
 from sumflow.chaos.doors import Doors, NetworkDoors
 from sumflow.chaos.faults import Fault
 from sumflow.chaos.load import RATE, Load
-from sumflow.chaos.target import Target
+from sumflow.chaos.target import Books, Target
 from sumflow.chaos.verdict import Evidence, Verdict, judge
 from sumflow.chaos.watch import Watch
 from sumflow.client.endpoints import Endpoints
@@ -80,7 +79,7 @@ def run(
     return Result(judge(evidence), evidence)
 
 
-def _settle(target: Target, doors: Doors, books: facts.Books, reporter: Reporter, within_s: float) -> str:
+def _settle(target: Target, doors: Doors, books: Books, reporter: Reporter, within_s: float) -> str:
     """Wait until everything is well and counted; return what is not when the time is over, nothing if all is."""
     step = steps.Step("everything counted", lambda: None, lambda: _settled(target, doors, books), within_s)
     try:
@@ -90,7 +89,7 @@ def _settle(target: Target, doors: Doors, books: facts.Books, reporter: Reporter
     return ""
 
 
-def _settled(target: Target, doors: Doors, books: facts.Books) -> steps.Readiness:
+def _settled(target: Target, doors: Doors, books: Books) -> steps.Readiness:
     try:
         if problem := target.problem():
             return steps.NotYet(problem)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sumflow.audit import facts
+from sumflow.audit.findings import Report
 from sumflow.chaos.faults import Fault, Kind, Offers
 from sumflow.client.endpoints import Endpoints
 from sumflow.errors import SumflowError
@@ -16,6 +18,19 @@ Undo = Callable[[], None]
 
 class NotNowError(SumflowError):
     """A fault cannot be done at this moment: what it is about is not there, as another fault hit it before."""
+
+
+class Books(Protocol):
+    """What a run asks of the books of both services; more of them in `sumflow.audit`."""
+
+    def cut(self) -> facts.Cut:
+        """Read both sides at a cut."""
+
+    def deep(self, progress: Callable[[int], None]) -> Report:
+        """Compare event by event."""
+
+    def occurrences(self, first: int, last: int) -> Mapping[int, int]:
+        """Return how often each x within bounds is in the outbox."""
 
 
 class Target(Protocol):
@@ -33,7 +48,7 @@ class Target(Protocol):
     def endpoints(self) -> Endpoints:
         """Return the pipeline's doors, for the clients."""
 
-    def books(self) -> facts.Opened:
+    def books(self) -> AbstractContextManager[Books]:
         """Open the books of both services, for the audit; by a way that no fault disturbs."""
 
     def problem(self) -> str:

@@ -8,9 +8,8 @@ from itertools import islice
 from typing import Final
 
 from sumflow.audit.findings import Kind, Report
-from sumflow.chaos.book import Book, longest_gap
+from sumflow.chaos.book import Book, Sample, longest_gap
 from sumflow.chaos.faults import Fault
-from sumflow.chaos.watch import Sample
 
 NAMED: Final = 20
 """Lost and doubled additions that are named; the others are only counted."""

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from sumflow.chaos.book import Sample
 from sumflow.chaos.doors import Doors, Readable
 from sumflow.errors import SumflowError
 
 EVERY_S: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One look.
-
-    Args:
-        at_s: when the answer came, in seconds from the beginning of the load.
-        acknowledged: additions acknowledged before it was asked for.
-        counted: additions that the total had more than at the beginning; None where there was no answer.
-    """
-
-    at_s: float
-    acknowledged: int
-    counted: int | None
 
 
 class Watch:
@@ -76,9 +59,3 @@ class Watch:
             if counted < self._highest:
                 self.steps_back.append(f"at {self._clock():.1f} s the total went back by {self._highest - counted}")
             self._highest = max(self._highest, counted)
-
-
-def counted_again(samples: Sequence[Sample], moment_s: float, wanted: int) -> float | None:
-    """Return when the total, after a moment, first included so many additions; None if it does not yet."""
-    later = islice(samples, bisect_right(samples, moment_s, key=lambda sample: sample.at_s), None)
-    return next((each.at_s for each in later if each.counted is not None and each.counted >= wanted), None)
