@@ -36,7 +36,7 @@ def books(system: System) -> Iterator[Books]:
         yield opened
 
 
-def _retention_passes(system: System, books: Books) -> None:
+def retention_passes(system: System, books: Books) -> None:
     """Remove everything from the topic that is in it now, as its retention does."""
     target = on_machine.target(system.data_dir)
     bootstrap = target.names[str(target.topology.kafka.bootstrap)]
@@ -69,7 +69,7 @@ def _rebuilt(system: System, total: int) -> None:
 def test_the_totalizers_database_is_lost_after_retention(system: System, books: Books) -> None:
     """An empty database under a topic that has lost its beginning: halted and said, and everything is back at once."""
     total = system.total()
-    _retention_passes(system, books)
+    retention_passes(system, books)
     system.run("down")
     shutil.rmtree(system.data_dir / "data" / "totalizer-postgres-0")
     system.up("dev")
@@ -105,7 +105,7 @@ def test_both_are_lost(system: System) -> None:
     _rebuilt(system, total)
 
 
-def test_retention_passes_under_load(system: System, books: Books) -> None:
+def testretention_passes_under_load(system: System, books: Books) -> None:
     """The totalizer hangs, the topic loses what it had not read, clients go on, and so does the total when rebuilt."""
     before = system.total()
     with system.load() as load:
@@ -113,7 +113,7 @@ def test_retention_passes_under_load(system: System, books: Books) -> None:
         system.kill("totalizer-0", signal.SIGSTOP)
         goal = load.acknowledged + 1000
         eventually(lambda: load.acknowledged > goal, "the load goes on")
-        _retention_passes(system, books)
+        retention_passes(system, books)
         system.kill("totalizer-0", signal.SIGCONT)
         eventually(lambda: _halted(system), "the halt")
         for _ in range(3):

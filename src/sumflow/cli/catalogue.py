@@ -30,6 +30,8 @@ _NUMBERS: Final = {
 }
 _RECOVER: Final = {
     "rebuild": Entry("rebuild", "rebuild", "Bring the totals back from the adder's database."),
+    "backup": Entry("backup", "backup", "Back both databases up, and archive their WAL from then on."),
+    "restore": Entry("backup", "restore", "Bring a database of this machine back to a moment."),
 }
 _LOOK: Final = {
     "status": Entry("status", "status", "Show each component: state, address, pid, memory."),

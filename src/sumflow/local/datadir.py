@@ -4,6 +4,8 @@ VERSION              the mark: without it nothing here is ever removed
 supervisor.lock      held as long as a supervisor lives
 state.json           what runs, for every other command
 secrets/ logs/ run/ data/
+archive/             links to where the databases' WAL is archived, once there is a backup
+backups/             backups, unless they are put elsewhere
 """
 
 from __future__ import annotations
@@ -68,6 +70,10 @@ class DataDir:
     def data(self, component: str) -> Path:
         """Return where a component keeps its data."""
         return self.path / "data" / component
+
+    def archive(self, component: str) -> Path:
+        """Return where a database's WAL is archived: a link to the backups' place, once there is a backup."""
+        return self.path / "archive" / component
 
     def run_file(self, name: str) -> Path:
         """Return the path of a generated configuration."""

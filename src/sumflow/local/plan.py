@@ -100,7 +100,12 @@ def server(database: Database, machine: Machine) -> postgres.Server:
     name = f"{database.name}-0"
     port = machine.ports[f"{name}/postgres"]
     return postgres.Server(
-        machine.home.data(name), port, secret["POSTGRES_USER"], secret["POSTGRES_PASSWORD"], secret["POSTGRES_DB"]
+        machine.home.data(name),
+        port,
+        secret["POSTGRES_USER"],
+        secret["POSTGRES_PASSWORD"],
+        secret["POSTGRES_DB"],
+        machine.home.archive(name),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class Server:
     user: str
     password: str
     database: str
+    archive: Path | None = None
+    """Where finished WAL segments go, if somebody made a link there; see `archive_command`."""
 
     @property
     def url(self) -> str:
@@ -61,8 +64,27 @@ def binary(name: str) -> str:
 def command(server: Server) -> tuple[str, ...]:
     """Return the command of the server in the foreground."""
     options = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]
+    if server.archive:
+        options += ["-c", "archive_mode=on", "-c", f"archive_command={archive_command(server.archive)}"]
     where = ("-D", str(server.data), "-p", str(server.port))
     return (*privileges.unprivileged(), binary("postgres"), *where, *options)
+
+
+def archive_command(archive: Path) -> str:
+    """Return what PostgreSQL runs for each finished WAL segment.
+
+    Without a link at that place nothing is kept: there is no backup that would need it. A link whose directory is away
+    is a failure, after which PostgreSQL keeps the segment and tries again; one that is there is never overwritten.
+    """
+    place = shlex.quote(str(archive)).replace("%", "%%")
+    kept, draft = f"{place}/%f", f"{place}/%f.part"
+    copied = f"cp %p {draft} && sync {draft} && mv {draft} {kept}"
+    return f"test ! -L {place} || if test -f {kept}; then cmp -s %p {kept}; else {copied}; fi"
+
+
+def restore_command(archive: Path) -> str:
+    """Return what PostgreSQL runs to have a WAL segment back from there."""
+    return f"cp {shlex.quote(str(archive)).replace('%', '%%')}/%f %p"
 
 
 def initialise(server: Server) -> None:

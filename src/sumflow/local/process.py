@@ -86,7 +86,12 @@ def start(command: Command) -> subprocess.Popen[bytes]:
 
 
 def run(
-    argv: tuple[str, ...], within_s: float, *, told: str = "", cwd: Path | None = None
+    argv: tuple[str, ...],
+    within_s: float,
+    *,
+    told: str = "",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return its exit code and what it said; raise SumflowError if it hangs."""
     try:
@@ -98,7 +103,7 @@ def run(
             errors="replace",
             timeout=within_s,
             check=False,
-            env=child_environment({}),
+            env=child_environment(env or {}),
             cwd=cwd,
         )
     except subprocess.TimeoutExpired as error:

@@ -12,7 +12,8 @@ from sumflow.audit import facts
 from sumflow.audit.books import SystemBooks
 from sumflow.client.endpoints import ADDER, TOTALIZER, Endpoints
 from sumflow.errors import NotRunningError
-from sumflow.local import checks, facade
+from sumflow.local import checks, facade, postgres
+from sumflow.local.datadir import DataDir
 from sumflow.local.options import UpOptions
 from sumflow.settings import Address
 from sumflow.topology.model import Database, Topology
@@ -77,7 +78,7 @@ class MachineTarget:
 
     def session(self, database_: Database) -> Session:
         """Connect with the kept secret."""
-        address, password = self._door(database_)
+        address, password = self.door(database_)
         return database.session(address, database_.user, password, database_.database)
 
     def endpoints(self) -> Endpoints:
@@ -99,10 +100,18 @@ class MachineTarget:
 
     def logins(self) -> tuple[str, str]:
         """Return the connection strings of the adder's and the totalizer's database, with the kept secrets."""
-        adder, totalizer = (database.login(*self._door(each), each.user, each.database) for each in pair(self.topology))
+        adder, totalizer = (database.login(*self.door(each), each.user, each.database) for each in pair(self.topology))
         return adder, totalizer
 
-    def _door(self, declared: Database) -> tuple[Address, str]:
+    def servers(self, home: DataDir) -> Sequence[postgres.Server]:
+        """Return the running databases, with their directories in the system's."""
+        doors = [(each, *self.door(each)) for each in self.topology.databases]
+        return [
+            postgres.Server(home.data(f"{each.name}-0"), address.port, each.user, password, each.database)
+            for each, address, password in doors
+        ]
+
+    def door(self, declared: Database) -> tuple[Address, str]:
         """Return where a database is, and its password."""
         kept = self.secrets[declared.secret.namespace, declared.secret.name]
         return Address.parse(self.names[str(declared.address)]), kept["POSTGRES_PASSWORD"]
