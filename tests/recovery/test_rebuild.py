@@ -115,9 +115,8 @@ def test_an_interrupted_rebuild_has_done_nothing(copy: Scene, monkeypatch: pytes
         connection.execute(b"DELETE FROM lane_marks")
     before = named(copy.audit())
     for statement in ("forget_parked", "set_totals", "set_offsets", "announce"):
-        broken = dict.fromkeys([statement], "SELECT 1/0")
         with monkeypatch.context() as patch:
-            patch.setattr(recovery._sql, "_texts", {**{n: getattr(recovery._sql, n) for n in recovery._sql}, **broken})
+            patch.setattr(recovery._sql, statement, "SELECT 1/0")
             with pytest.raises(SumflowError, match="cannot be rebuilt"):
                 recovery.rebuild(copy.books(), take_back=False)
         assert named(copy.audit()) == before
