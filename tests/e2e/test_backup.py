@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from sumflow.verify import on_machine
-from tests.e2e.load import Load
 from tests.e2e.system import System, eventually
 from tests.e2e.test_recovery import retention_passes
 
@@ -22,7 +21,7 @@ def _up(system: System) -> None:
 @pytest.fixture(scope="module")
 def yesterday(system: System) -> str:
     """A moment with a backup before it, and additions before and after it."""
-    with Load(f"127.0.0.1:{system.port_base}") as load:
+    with system.load() as load:
         eventually(lambda: load.acknowledged > 200, "the load")
         (made,) = system.json("backup")
         eventually(lambda: load.acknowledged > 500, "the load")

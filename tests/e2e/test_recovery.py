@@ -105,7 +105,7 @@ def test_both_are_lost(system: System) -> None:
     _rebuilt(system, total)
 
 
-def testretention_passes_under_load(system: System, books: Books) -> None:
+def test_retention_passes_under_load(system: System, books: Books) -> None:
     """The totalizer hangs, the topic loses what it had not read, clients go on, and so does the total when rebuilt."""
     before = system.total()
     with system.load() as load:
