@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 
 from sumflow.adder.session import SQL
-from sumflow.database import array_of_numbers, array_of_texts
+from sumflow.database import array_of_numbers, array_of_texts, newest_migration
 from tests.simulation.adder_store import AdderStore, Session
 from tests.simulation.storage import Blocked
 
@@ -100,7 +100,7 @@ class BothAdders:
     def _relay(self, pair: Pair) -> None:
         numbers = sorted({self._number() for _ in range(3)} & self.store.lanes.keys())
         statements: list[tuple[str, dict[str, Any]]] = [
-            (SQL.survey, {}),
+            (SQL.survey, {"schema": newest_migration("sumflow.adder")}),
             (SQL.claim, {"number": self._number()}),
             (SQL.release, {"number": self._number()}),
             (SQL.fix_partition, {"number": (numbers or [0])[0], "partitions": self.random.randint(2, 3)}),

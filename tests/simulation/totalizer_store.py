@@ -190,6 +190,10 @@ class Connection:
         self._set(self._store.totals, name, (had[0] + count, had[1] + int(added)))
         return []
 
+    def schema(self, _: Parameters) -> Rows:
+        """No newer version was here."""
+        return [(None,)]
+
     def nothing(self, _: Parameters) -> Rows:
         """What the protocol does not depend on: notifications, gauges, known ends."""
         return []
@@ -201,6 +205,7 @@ class Connection:
 
 _HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
     SQL.lock_offsets: Connection.lock_offsets,
+    SQL.schema: Connection.schema,
     SQL.stored_offsets: Connection.stored_offsets,
     SQL.register_offset: Connection.register_offset,
     SQL.lock_lanes: Connection.lock_lanes,

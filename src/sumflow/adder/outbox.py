@@ -1,4 +1,8 @@
-"""The outbox's days: made ahead, dropped whole when they are old and published. No event is ever deleted by itself."""
+"""The outbox's days: made ahead, dropped whole when they are old and published. No event is ever deleted by itself.
+
+How old something is, the database's clock decides: a relay whose own clock is ahead would forget request ids that are
+young, and their retries would count twice.
+"""
 
 from __future__ import annotations
 
@@ -72,8 +76,9 @@ async def maintain(settings: ServiceSettings, retention_days: int) -> None:
             await _make(connection, day)
         for day in todo.drop:
             await _drop(connection, day)
-        await _empty_default(connection, datetime.now(UTC) - timedelta(days=retention_days + 1))
-        await _forget_requests(connection, datetime.now(UTC) - REQUEST_RETENTION)
+        now = await _now(connection)
+        await _empty_default(connection, now - timedelta(days=retention_days + 1))
+        await _forget_requests(connection, now - REQUEST_RETENTION)
 
 
 async def _connect(settings: ServiceSettings) -> psycopg.AsyncConnection:
@@ -83,7 +88,13 @@ async def _connect(settings: ServiceSettings) -> psycopg.AsyncConnection:
 
 async def _plan(connection: psycopg.AsyncConnection, retention_days: int) -> Plan:
     rows = await (await connection.execute(SQL.list_partitions)).fetchall()
-    return plan((name for (name,) in rows), datetime.now(UTC).date(), retention_days)
+    return plan((name for (name,) in rows), (await _now(connection)).date(), retention_days)
+
+
+async def _now(connection: psycopg.AsyncConnection) -> datetime:
+    """Return the database's time, in UTC."""
+    ((now,),) = await (await connection.execute(SQL.clock)).fetchall()
+    return now.astimezone(UTC)  # type: ignore[no-any-return]
 
 
 async def _make(connection: psycopg.AsyncConnection, day: date) -> None:

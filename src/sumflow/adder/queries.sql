@@ -50,7 +50,8 @@ UPDATE lanes SET closed_at = now() WHERE number = %(number)s AND closed_at IS NU
 LISTEN sumflow_lanes;
 
 -- name: survey
--- Every lane that is not drained, and whether some relay has claimed it.
+-- Every lane that is not drained, and whether some relay has claimed it. Once a newer version has migrated the database, an
+-- older relay finds none: it ends what it has claimed, and leaves the lanes of newer writers to newer relays.
 SELECT number, lane, owner, last_seq, closed_at IS NOT NULL AS closed, claims.objid IS NOT NULL AS claimed
 FROM lanes
 LEFT JOIN (
@@ -58,7 +59,7 @@ LEFT JOIN (
     WHERE locktype = 'advisory' AND classid = 2 AND objsubid = 2 AND granted
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ) AS claims ON claims.objid = lanes.number::oid
-WHERE drained_at IS NULL
+WHERE drained_at IS NULL AND (SELECT max(migration_id COLLATE "C") FROM _yoyo_migration) <= %(schema)s
 ORDER BY number;
 
 -- name: claim
@@ -109,6 +110,10 @@ SELECT pg_try_advisory_xact_lock(3, 0);
 -- name: hold_writers
 -- Lets commits that are under way end and keeps others waiting: what is checked after it stays true until this transaction ends.
 LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE;
+
+-- name: clock
+-- The one clock by which things grow old.
+SELECT now();
 
 -- name: list_partitions
 -- The partitions of the outbox, by name.

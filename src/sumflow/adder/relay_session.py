@@ -156,7 +156,7 @@ class RelaySession:
 
     async def _lanes(self) -> list[Lane]:
         async with asyncio.timeout(QUERY_TIMEOUT_S), self._connection.cursor(row_factory=class_row(Lane)) as cursor:
-            await cursor.execute(SQL.survey)
+            await cursor.execute(SQL.survey, {"schema": database.newest_migration("sumflow.adder")})
             return await cursor.fetchall()
 
     async def _claim(self, lane: Lane, partitions: int) -> None:

@@ -2,23 +2,53 @@
 
 yoyo's own lock is a row in a table: it would survive a kill -9 and block every later start. It is never taken; a
 session advisory lock is held instead, which PostgreSQL releases with the session, however that ends.
+
+A database that a newer version has migrated is refused: this version does not know what belongs together there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from typing import Final
 from urllib.parse import quote
 
 import psycopg
 from yoyo import get_backend, read_migrations
+from yoyo.backends.base import DatabaseBackend
 from yoyo.migrations import MigrationList
 
 from sumflow.database.connections import CONNECT_TIMEOUT_S, conninfo
+from sumflow.errors import SumflowError
 from sumflow.settings import ServiceSettings
 
 MIGRATION_LOCK: Final = 0x53_55_4D_46
 """The advisory lock's key ("SUMF"), in the single-number space, apart from the two-number keys of lanes."""
+
+
+class NewerSchemaError(SumflowError):
+    """A newer version has migrated the database: this one must not write to it any more."""
+
+    def __init__(self, found: str, known: str) -> None:
+        super().__init__(
+            f"the database has the schema {found}, this version knows {known} at most",
+            why="a newer version writes to it: what this one would write could lack what belongs to it there",
+            remedy="run the newer version; to go back to this one, restore both databases from before the update",
+        )
+
+
+@cache
+def newest_migration(package: str) -> str:
+    """Return the newest migration that this version of `package` knows; names sort as they follow each other."""
+    files = resources.files(package).joinpath("migrations").iterdir()
+    return max(file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql"))
+
+
+def refuse_newer(found: str | None, package: str) -> None:
+    """Raise NewerSchemaError if `found`, the newest migration of a database, is one that this version lacks."""
+    if found is not None and found > newest_migration(package):
+        raise NewerSchemaError(found, newest_migration(package))
 
 
 def migrate(settings: ServiceSettings, package: str) -> None:
@@ -28,21 +58,30 @@ def migrate(settings: ServiceSettings, package: str) -> None:
 
     Raises:
         psycopg.Error: the database cannot be reached, or a migration fails.
+        NewerSchemaError: a newer version has been here; nothing is changed.
     """
     with (
         resources.as_file(resources.files(package).joinpath("migrations")) as directory,
         psycopg.connect(conninfo(settings, "sumflow-migrate"), autocommit=True) as guard,
     ):
         guard.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
-        _apply(_uri(settings), read_migrations(str(directory)))
+        _apply(_uri(settings), read_migrations(str(directory)), package)
 
 
-def _apply(uri: str, migrations: MigrationList) -> None:
+def _apply(uri: str, migrations: MigrationList, package: str) -> None:
     backend = get_backend(uri)
     try:
-        backend.apply_migrations(backend.to_apply(migrations))
+        missing = backend.to_apply(migrations)  # which also makes yoyo's tables, where they are not yet
+        refuse_newer(max(_applied(backend), default=None), package)
+        backend.apply_migrations(missing)
     finally:
         backend.connection.close()
+
+
+def _applied(backend: DatabaseBackend) -> Iterator[str]:
+    """Return the names of the migrations that the database has, ours and others."""
+    cursor = backend.execute(f"SELECT migration_id FROM {backend.migration_table}")  # noqa: S608, yoyo's own name
+    return (name for (name,) in cursor.fetchall())
 
 
 def _uri(settings: ServiceSettings) -> str:

@@ -175,6 +175,7 @@ class KafkaToTotal:
     def _look_up(self, partitions: frozenset[int]) -> machine.Event:
         try:
             with self._session.transaction() as connection:
+                upkeep.check_schema(connection)  # which ends this process: a newer one takes the partitions over
                 upkeep.turn_day(connection, self._settings.processed_events_retention_days)
                 stored = upkeep.stored_offsets(connection, self._topic)
             facts = self._facts()

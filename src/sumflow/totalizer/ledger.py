@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from sumflow.database import array_of_numbers, array_of_texts, queries
+from sumflow.database import array_of_numbers, array_of_texts, newest_migration, queries
 from sumflow.sums.totals import Tallies, tally
 from sumflow.totalizer.fold import Acknowledged, LaneFold, acknowledged, distinct, fold
 from sumflow.totalizer.records import Batch, ForeignEvent, LaneEvent, Poison
@@ -79,7 +79,8 @@ def record_batch(connection: Connection[TupleRow], batch: Batch, reading: Readin
 
 def _lock_offsets(connection: Connection[TupleRow], batch: Batch, reading: Reading) -> None:
     expected = [(partition, reading.positions[partition], reading.topic_id) for partition in sorted(batch.next_offsets)]
-    asked = {"topic": reading.topic, "partitions": [partition for partition, _, _ in expected]}
+    partitions = [partition for partition, _, _ in expected]
+    asked = {"topic": reading.topic, "partitions": partitions, "schema": newest_migration("sumflow.totalizer")}
     found = connection.execute(_sql.lock_offsets, asked).fetchall()
     if found != expected:
         raise OwnershipLostError(f"{reading.topic}: expected {expected}, found {found}")

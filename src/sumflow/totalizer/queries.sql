@@ -19,9 +19,16 @@ FROM unnest(%(partitions)s::int[], %(end_offsets)s::bigint[]) AS d (partition, e
 WHERE o.topic = %(topic)s AND o.partition = d.partition AND o.end_offset <> d.end_offset;
 
 -- name: lock_offsets
--- Lock the partitions of a batch: whoever holds the rows, and finds what it expects, owns the partitions.
+-- Lock the partitions of a batch: whoever holds the rows, and finds what it expects, owns the partitions. Once a newer version
+-- has migrated the database, an older one finds none.
 SELECT partition, next_offset, topic_id FROM offsets
-WHERE topic = %(topic)s AND partition = ANY (%(partitions)s) ORDER BY partition FOR UPDATE;
+WHERE topic = %(topic)s AND partition = ANY (%(partitions)s)
+  AND (SELECT max(migration_id COLLATE "C") FROM _yoyo_migration) <= %(schema)s
+ORDER BY partition FOR UPDATE;
+
+-- name: schema
+-- The newest migration that the database has.
+SELECT max(migration_id COLLATE "C") FROM _yoyo_migration;
 
 -- name: lock_lanes
 -- Lock the lanes of a batch and read their marks.

@@ -9,12 +9,18 @@ from typing import Final
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from sumflow.database import queries
+from sumflow.database import queries, refuse_newer
 from sumflow.totalizer.metrics import Metrics
 from sumflow.totalizer.positions import StoredOffset, TopicFacts
 
 _sql: Final = queries("sumflow.totalizer")
 _PARTITION_PREFIX: Final = "processed_events_"
+
+
+def check_schema(connection: Connection[TupleRow]) -> None:
+    """Raise NewerSchemaError if a newer version has taken the database over."""
+    ((found,),) = connection.execute(_sql.schema).fetchall()
+    refuse_newer(found, "sumflow.totalizer")
 
 
 def stored_offsets(connection: Connection[TupleRow], topic: str) -> dict[int, StoredOffset]:
