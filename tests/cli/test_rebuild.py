@@ -31,7 +31,7 @@ class System:
 
     def preview(self, books: Books) -> plan.Plan:
         """Plan from the books."""
-        return plan.plan(books.cut(), {}, {})
+        return plan.plan(books.cut(), {})
 
     def rebuild(self, books: Books, *, take_back: bool) -> plan.Plan:
         """Make the books right."""

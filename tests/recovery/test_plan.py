@@ -28,12 +28,13 @@ CUT = Cut(
 
 def plan(cut: Cut) -> Plan:
     """Plan without names."""
-    return recovery.plan(cut, {}, {})
+    return recovery.plan(cut, {})
 
 
 def test_names_are_apart_from_the_total() -> None:
     """A named total is what lanes and foreign events bring to it; the one without a name is the rest."""
-    found = recovery.plan(CUT, {"a": Tally(2, 11), "b": Tally(1, 5)}, {"b": Tally(1, 3), "c": Tally(1, 4)})
+    cut = replace(CUT, foreign_totals={"b": Tally(1, 3), "c": Tally(1, 4)})
+    found = recovery.plan(cut, {"a": Tally(2, 11), "b": Tally(1, 5)})
     assert found.named == {"a": Tally(2, 11), "b": Tally(2, 8), "c": Tally(1, 4)}
     assert found.after == Tally(11 - 5, 98 - 23)
 

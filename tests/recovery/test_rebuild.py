@@ -164,18 +164,24 @@ def test_a_recreated_topic_is_found_and_rebuilt(copy: Scene, monkeypatch: pytest
 
 def test_rebuilds_under_load_lose_and_double_nothing(database_url: str, copy: Scene, kafka_bootstrap: str) -> None:
     """Writers, relay and two totalizers at work, lanes lost and rebuilt again and again: exact at the end."""
+    with _fresh(database_url, copy, kafka_bootstrap) as (bench, books):
+        with bench.running(), bench.running():
+            accepted = asyncio.run(_load_and_rebuild(bench, books, database_url))
+        assert bench.query("SELECT count(*) FROM parked") == [(0,)]
+        report = compare(books.cut())
+        assert (report.findings, report.lag, report.counted) == ([], 0, accepted)
+
+
+@contextlib.contextmanager
+def _fresh(adder: str, copy: Scene, kafka_bootstrap: str) -> Iterator[tuple[Bench, SystemBooks]]:
+    """Beside an adder's database, a totalizer's and a topic with nothing in them: what runs on them, and the books."""
     with scene.database(copy.original.postgres_url) as totalizer, scene._topic(kafka_bootstrap) as topic:
         settings = settings_for(totalizer, kafka_bootstrap, topic)
         migrate(settings, "sumflow.totalizer")
-        books = SystemBooks.of_servers(database_url, totalizer, kafka_bootstrap, topic)
         with psycopg.connect(totalizer, autocommit=True) as connection:
             bench = Bench(settings, connection)
-            with bench.running(), bench.running():
-                accepted = asyncio.run(_load_and_rebuild(bench, books, database_url))
-            assert bench.query("SELECT count(*) FROM parked") == [(0,)]
+            yield bench, SystemBooks.of_servers(adder, totalizer, kafka_bootstrap, topic)
             bench.close()
-        report = compare(books.cut())
-        assert (report.findings, report.lag, report.counted) == ([], 0, accepted)
 
 
 async def _load_and_rebuild(bench: Bench, books: SystemBooks, adder: str) -> int:
@@ -214,25 +220,19 @@ async def _loading(settings: AdderSettings) -> AsyncIterator[list[int]]:
 
 def test_named_totals_come_back(database_url: str, copy: Scene, kafka_bootstrap: str) -> None:
     """What lanes and foreign events brought to each name is there again, and a name that nobody used is gone."""
-    with scene.database(copy.original.postgres_url) as totalizer, scene._topic(kafka_bootstrap) as topic:
-        settings = settings_for(totalizer, kafka_bootstrap, topic)
-        migrate(settings, "sumflow.totalizer")
-        books = SystemBooks.of_servers(database_url, totalizer, kafka_bootstrap, topic)
-        with psycopg.connect(totalizer, autocommit=True) as connection:
-            bench = Bench(settings, connection)
-            bench.send(foreign_value(UUID(int=1), 5, 0), [("total", b"b")])
-            bench.producer.flush(10)
-            asyncio.run(_accept_named(database_url, bench))
-            with bench.running():
-                bench.eventually(lambda: bench.query("SELECT sum(count) FROM totals"), [(5,)])
-            right = bench.query("SELECT name, count, sum FROM totals ORDER BY name")
-            assert right == [("", 1, 1), ("a", 2, 22), ("b", 2, 38)]
-            connection.execute(
-                "UPDATE totals SET name = 'c' WHERE name = 'b'; UPDATE totals SET sum = 0 WHERE name <> ''"
-            )
-            recovery.rebuild(books, take_back=False)
-            assert bench.query("SELECT name, count, sum FROM totals ORDER BY name") == right
-            bench.close()
+    with _fresh(database_url, copy, kafka_bootstrap) as (bench, books):
+        bench.send(foreign_value(UUID(int=1), 5, 0), [("total", b"b")])
+        bench.producer.flush(10)
+        asyncio.run(_accept_named(database_url, bench))
+        with bench.running():
+            bench.eventually(lambda: bench.query("SELECT sum(count) FROM totals"), [(5,)])
+        right = bench.query("SELECT name, count, sum FROM totals ORDER BY name")
+        assert right == [("", 1, 1), ("a", 2, 22), ("b", 2, 38)]
+        bench.database.execute(
+            "UPDATE totals SET name = 'c' WHERE name = 'b'; UPDATE totals SET sum = 0 WHERE name <> ''"
+        )
+        recovery.rebuild(books, take_back=False)
+        assert bench.query("SELECT name, count, sum FROM totals ORDER BY name") == right
 
 
 async def _accept_named(adder: str, bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from sumflow import steps
@@ -22,14 +22,10 @@ def own_system(profile: str, reporter: steps.Reporter) -> Iterator[System]:
         profile: which profile of the manifests.
         reporter: hears the steps.
     """
-    with ExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory(prefix="sumflow-bench-", ignore_cleanup_errors=True)
-        home = Path(stack.enter_context(temporary))
-        size = len(set(ports.assign(UpOptions.of(profile).topology(), 0).values()))
-        options = UpOptions.of(profile, data_dir=home, port_base=preflight.free_block(size))
-        stack.callback(facade.destroy, home)
-        facade.up_detached(options, reporter)
-        target = on_machine.target(home)
-        adder, _ = target.logins()
-        topic = target.topology.topics[0].name
-        yield System(target.endpoints(), adder, target.bootstrap, topic)
+    with tempfile.TemporaryDirectory(prefix="sumflow-bench-", ignore_cleanup_errors=True) as directory:
+        base = preflight.free_block(ports.count(UpOptions.of(profile).topology()))
+        options = UpOptions.of(profile, data_dir=Path(directory), port_base=base)
+        with facade.temporary(options, reporter):
+            target = on_machine.target(options.data_dir)
+            adder, _ = target.logins()
+            yield System(target.endpoints(), adder, target.bootstrap, target.topology.topics[0].name)

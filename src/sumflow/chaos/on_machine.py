@@ -126,15 +126,14 @@ def own_system(profile: str, manifests: Path | None, reporter: steps.Reporter, *
         lines = stack.enter_context(Lines({name: route for name, route, _ in routes}))
         detours = {key: lines.address(name).port for name, _, key in routes if name != CLIENTS_LINE}
         options = UpOptions.of(profile, data_dir=home, port_base=base, manifests=manifests, detours=detours)
-        stack.callback(facade.destroy, home)
-        facade.up_detached(options, reporter)
+        stack.enter_context(facade.temporary(options, reporter))
         yield OwnSystem(home, on_machine.target(home, manifests), lines, small_disk, no_disk)
 
 
 def _routes(topology: Topology) -> tuple[int, list[tuple[str, Route, str]]]:
     """Choose the block of ports; return its first, and the proxies: the component behind, the way, the detour's key."""
     keys = _interposed(topology)
-    needed = len(set(ports.assign(topology, 0).values()))
+    needed = ports.count(topology)
     base = preflight.free_block(needed + len(keys))
     own = ports.assign(topology, base)
     return base, [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Final
 
 from sumflow import steps
 from sumflow.errors import SumflowError
-from sumflow.local import jvm, kafka, process
+from sumflow.local import jvm, kafka, preflight, process
 from sumflow.local.checks import Check, KafkaAnswers, ZooKeeperServes, problem_of
 from sumflow.local.datadir import one_at_a_time
 from sumflow.topology.model import KafkaCluster
@@ -55,7 +54,8 @@ def _make(target: Path, machine: jvm.Jvm, cluster: KafkaCluster) -> None:
 def _run_trial(directory: Path, machine: jvm.Jvm, cluster: KafkaCluster) -> list[Path]:
     """Run the smallest cluster of this kind until it serves; return the lists of the classes that it loaded."""
     one = replace(cluster, brokers=1, controllers=0, config={"offsets.topic.replication.factor": "1"})
-    ports = _free_ports(4)
+    base = preflight.free_block(4)
+    ports = range(base, base + 4)
     keeper = (kafka.ZooKeeper(1, directory / "zookeeper", *ports[:3]),) if cluster.zookeeper_nodes else ()
     node = kafka.Node(0, directory / "kafka", ports[3], None if keeper else ports[0])
     layout = kafka.Layout(one, _CLUSTER_ID, (node,), keeper)
@@ -115,14 +115,3 @@ def _dump(machine: jvm.Jvm, lists: list[Path], target: Path, directory: Path) ->
 def _write(path: Path, properties: dict[str, str]) -> Path:
     path.write_text(kafka.properties_text(properties), encoding="utf-8")
     return path
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()

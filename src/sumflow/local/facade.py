@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,7 @@ __all__ = [
     "log_files",
     "secrets",
     "status_of",
+    "temporary",
     "up",
     "up_detached",
 ]
@@ -75,6 +77,16 @@ def up_detached(options: UpOptions, reporter: steps.Reporter) -> bool:
         return False
     detached.start(home, options, reporter)
     return True
+
+
+@contextmanager
+def temporary(options: UpOptions, reporter: steps.Reporter) -> Iterator[None]:
+    """Bring a system up for the block, and remove it without a trace at the end; errors as `up`."""
+    try:
+        up_detached(options, reporter)
+        yield
+    finally:
+        destroy(options.data_dir)
 
 
 def require_same_and_healthy(home: DataDir, options: UpOptions) -> None:

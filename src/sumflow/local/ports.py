@@ -33,6 +33,11 @@ def assign(topology: Topology, base: int | None = None) -> dict[str, int]:
     return {key: places[default] for key, default in wanted}
 
 
+def count(topology: Topology) -> int:
+    """Return how many local ports there are in a block of a system's own."""
+    return len(set(assign(topology, 0).values()))
+
+
 def own_ports(container: Container) -> frozenset[int]:
     """Return the container ports that each replica needs for itself, because a probe asks them."""
     probes = (container.startup, container.readiness, container.liveness)

@@ -58,19 +58,18 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan(cut: Cut, accepted_names: Tallies, foreign_names: Tallies) -> Plan:
+def plan(cut: Cut, accepted_names: Tallies) -> Plan:
     """Decide what a rebuild does.
 
     Args:
         cut: both sides; the topic's identity and extents read first, the totalizer next, the adder last.
         accepted_names: what the adder's lanes that have a partition have under each name.
-        foreign_names: what events without a lane brought to each name.
     """
     # A lane without a partition was never published: nothing of it is lost, and it is counted when it is published.
     lanes = {lane: row for lane, row in cut.accepted.items() if row.partition is not None and row.last_seq}
     ahead = tuple(sorted(_ahead(cut), key=lambda each: each.lane))
     named = dict(accepted_names)
-    for name, brought in foreign_names.items():
+    for name, brought in cut.foreign_totals.items():
         tally(named, name, brought.count, brought.sum)
     brings = Tally(
         sum(row.count for row in lanes.values()) + cut.foreign.count,

@@ -80,7 +80,7 @@ def _decide(counting: Connection[TupleRow], accepting: Connection[TupleRow], top
         accepted = read_accepted(accepting)
         names = tallies(accepting.execute(_sql.accepted_names))
     cut = Cut(topic_id=held.topic_id, extents=held.extents, accepted=accepted, **seen)
-    return plan(cut, names, cut.foreign_totals)
+    return plan(cut, names)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ import psycopg
 
 from sumflow import steps, topology
 from sumflow.errors import StepError, SumflowError, UsageError
-from sumflow.local import credentials, postgres, privileges, process
+from sumflow.local import credentials, postgres, preflight, privileges, process
 from sumflow.local.datadir import DataDir, clear_disk_errors, exclusive
 from sumflow.recovery.backup import WITHIN_S, Backup, backups, verify
 from sumflow.verify.database import pair
@@ -134,7 +133,7 @@ class Restore:
         (self._draft / "recovery.signal").touch()
 
     def _start(self) -> None:
-        port = _free_port()
+        port = preflight.free_block(1)  # nobody but this process needs to know it
         archive = self.backup.path.parent / "wal" / self.server.data.name
         settings = {
             "restore_command": postgres.restore_command(archive),
@@ -192,10 +191,3 @@ def _copy(arguments: list[str]) -> None:
         raise SumflowError(
             "the backup cannot be copied", why=done.stderr.strip(), remedy="free some space, and try again"
         )
-
-
-def _free_port() -> int:
-    """Return a port for the server while it recovers: nobody but this process needs to know it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
