@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sumflow.bench.figures import Pair, Spread, Summary, percentile
-from sumflow.bench.rounds import Measurement
+from sumflow.bench.rounds import Effort, Measurement
 
 
 def test_the_ratio_is_taken_within_each_round() -> None:
@@ -42,3 +42,9 @@ def test_rounds_alternate_which_comes_first() -> None:
     one = Measurement("m", "", "", "/s", lambda: taken("ours", 4.0), lambda: taken("yardstick", 2.0))
     assert [pair.ratio for pair in one.rounds(3)] == [2.0, 2.0, 2.0]
     assert order == ["ours", "yardstick", "yardstick", "ours", "ours", "yardstick"]
+
+
+@pytest.mark.parametrize(("sums", "additions"), [(4_000, 4_000), (5_000, 4_000), (11_999, 8_000), (200_000, 200_000)])
+def test_a_rate_is_taken_of_what_is_stored(sums: int, additions: int) -> None:
+    """Only whole batches are sent, by ours and by the yardstick: what does not fill one is not counted either."""
+    assert Effort(1.0, sums).additions == additions

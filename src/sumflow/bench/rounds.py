@@ -45,6 +45,11 @@ class Effort:
     seconds: float
     sums: int
 
+    @property
+    def additions(self) -> int:
+        """`sums` in whole batches of every stream: as many are stored as the rate is taken of."""
+        return self.sums - self.sums % (loads.STREAMS * loads.BATCH)
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -87,7 +92,7 @@ def measurements(system: System, effort: Effort, resources: ExitStack) -> list[M
             "rows of the same width into the same PostgreSQL by COPY, one session",
             "/s",
             lambda: _batches(system, effort),
-            lambda: yardsticks.copy_rate(system.database, effort.sums),
+            lambda: yardsticks.copy_rate(system.database, effort.additions),
         ),
         Measurement(
             "pipeline",
@@ -95,7 +100,7 @@ def measurements(system: System, effort: Effort, resources: ExitStack) -> list[M
             "records of the same size through the same Kafka, written and read, nothing stored",
             "/s",
             lambda: _pipeline(system, effort),
-            lambda: yardsticks.kafka_rate(system.bootstrap, topic, effort.sums),
+            lambda: yardsticks.kafka_rate(system.bootstrap, topic, effort.additions),
         ),
         Measurement(
             "visible",
@@ -117,7 +122,7 @@ def _unary(address: Address, effort: Effort) -> float:
 
 
 def _batches(system: System, effort: Effort) -> float:
-    rate, positions = asyncio.run(loads.batch_rate(system.endpoints.adder, effort.sums))
+    rate, positions = asyncio.run(loads.batch_rate(system.endpoints.adder, effort.additions))
     # What is still on its way would be in the way of the next measurement.
     asyncio.run(loads.await_counted(system.endpoints.totalizer_url, positions, _COUNTED_WITHIN_S))
     return rate
@@ -125,7 +130,7 @@ def _batches(system: System, effort: Effort) -> float:
 
 def _pipeline(system: System, effort: Effort) -> float:
     return asyncio.run(
-        loads.pipeline_rate(system.endpoints.adder, system.endpoints.totalizer_url, effort.sums, _COUNTED_WITHIN_S)
+        loads.pipeline_rate(system.endpoints.adder, system.endpoints.totalizer_url, effort.additions, _COUNTED_WITHIN_S)
     )
 
 

@@ -42,7 +42,7 @@ _DIGITS_BELOW: Final = 100.0
     type=click.IntRange(4_000, 10_000_000),
     default=200_000,
     show_default=True,
-    help="How many sums each bulk round has.",
+    help="How many sums each bulk round has, in whole batches: multiples of 4,000.",
 )
 @click.option("--only", type=click.Choice(_NAMES), multiple=True, help="Measure only this; may be given several times.")
 @common_options
