@@ -26,6 +26,9 @@ kill_server() {
     kill -KILL "$pid"; killed=1
   done < "$RUN/pids"
   [ $killed = 1 ] || fail "the API server does not run"
+  # a large process takes a moment to end, and whoever starts it again meanwhile finds its port taken
+  for _ in $(seq 200); do (: </dev/tcp/127.0.0.1/6443) 2>/dev/null || return 0; sleep 0.05; done
+  fail "the API server still listens"
 }
 
 case ${1:-} in
