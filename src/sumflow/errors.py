@@ -27,6 +27,11 @@ class SumflowError(Exception):
         self.why = why
         self.remedy = remedy
 
+    @property
+    def in_a_line(self) -> str:
+        """What failed and why, for a line that has other things to say too."""
+        return f"{self.what}: {self.why}" if self.why else self.what
+
 
 class UsageError(SumflowError):
     """The request itself cannot be carried out: bad input, a file that is not there, a wrong option."""

@@ -33,6 +33,7 @@ class FakePipeline:
         miscount: so many stored additions are missing in the total.
         step_back_at: at this look the total is smaller than before.
         never_well: what is not well, for ever.
+        unread: looks at the books that fail from the first fault on: cut, deep, occurrences.
     """
 
     lose_at: int = -1
@@ -40,6 +41,7 @@ class FakePipeline:
     miscount: int = 0
     step_back_at: int = -1
     never_well: str = ""
+    unread: frozenset[str] = frozenset()
     stored: Counter[int] = field(default_factory=Counter)
     away: set[str] = field(default_factory=set)
     begun: list[Fault] = field(default_factory=list)
@@ -119,6 +121,7 @@ class FakePipeline:
 
     def cut(self) -> Cut:
         """Return both sides, as one lane."""
+        self._require_readable("cut")
         with self._lock:
             stored = self.stored.total()
         counted = stored - self.miscount
@@ -131,11 +134,17 @@ class FakePipeline:
     def deep(self, progress: Callable[[int], None]) -> Report:
         """Find nothing."""
         del progress
+        self._require_readable("deep")
         return Report()
 
     def occurrences(self, first: int, last: int) -> Mapping[int, int]:
         """Return what is stored."""
+        self._require_readable("occurrences")
         return {x: times for x, times in self.stored.items() if first <= x <= last}
+
+    def _require_readable(self, look: str) -> None:
+        if self.begun and look in self.unread:
+            raise SumflowError(f"{look} cannot be done", why="the broker is away")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from sumflow.audit.findings import Report
 from sumflow.chaos.book import Book, Sample
 from sumflow.chaos.faults import Fault, Kind
 from sumflow.chaos.picture import draw, rates
-from sumflow.chaos.verdict import Evidence, Happened
+from sumflow.chaos.verdict import Evidence, Happened, Outcome
 
 
 def _evidence(load_s: float, *happened: Happened) -> Evidence:
@@ -18,7 +18,7 @@ def _evidence(load_s: float, *happened: Happened) -> Evidence:
         book.take(1)
         book.acknowledge(i / 10, i / 10 + 0.01, 1)
     samples = [Sample(i / 10, i, None if 20 < i < 30 else i) for i in range(int(load_s * 10) + 5)]
-    return Evidence([book], {}, Report(), Report(), happened, samples, load_s=load_s)
+    return Evidence([book], Report(), Outcome({}, Report(), Report()), happened, samples, load_s=load_s)
 
 
 def test_every_fault_is_a_band_with_its_name() -> None:

@@ -71,6 +71,21 @@ def test_what_does_not_recover_is_found() -> None:
     assert verdict.problems == ["not settled: kafka-0: it does not run"]
 
 
+@pytest.mark.parametrize("look", ["cut", "deep", "occurrences"])
+def test_what_cannot_be_read_any_more_is_not_judged_and_the_rest_is(look: str) -> None:
+    """A server that stays away makes a run inexact, and says why; the rest is judged, and there to be shown."""
+    result = _run(FakePipeline(lose_at=50, unread=frozenset({look})), settle_s=0.3)
+    verdict = result.verdict
+    assert not verdict.exact
+    reasons = [problem for problem in verdict.problems if problem.startswith("not judged: ")]
+    assert len(reasons) == 1
+    assert reasons[0].endswith(f"{look} cannot be done: the broker is away")
+    assert verdict.lost == (look != "occurrences")
+    assert (verdict.counted is None) == (look != "deep")
+    assert verdict.acknowledged > 200
+    assert len(result.evidence.happened) == len(PLAN)
+
+
 def test_a_fault_that_cannot_be_done_now_is_left_out() -> None:
     """A target that is not there at the moment is noted, and nothing is waited for."""
     result = _run(FakePipeline(), (Fault(1, Kind.CUT, "nobody", 0.1, 0.1),))

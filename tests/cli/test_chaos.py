@@ -61,6 +61,22 @@ def test_one_doubled_event_is_a_failure_for_programs_too(breaks: Broken, capsys:
     assert all(fault["accepted_after_s"] is not None for fault in seen["faults"])
 
 
+def test_a_run_that_cannot_be_judged_is_shown_all_the_same(
+    breaks: Broken, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With a server away for good: a verdict that says what is not known, the timeline, the picture, exit code 1."""
+    picture = tmp_path / "run.svg"
+    command = [*breaks(FakePipeline(unread=frozenset({"occurrences"}))), "--plot", str(picture)]
+    assert run(command) == 1
+    said = capsys.readouterr().out
+    assert "recovered: accepted after" in said
+    assert "an unknown number" in said
+    assert "0, as far as could be seen" in said
+    assert "not judged: what is stored of the clients' additions: occurrences cannot be done" in said
+    assert said.rstrip().endswith("NOT EXACT")
+    assert picture.exists()
+
+
 def test_an_impossible_fault_is_refused(breaks: Broken, capsys: pytest.CaptureFixture[str]) -> None:
     """What the target does not offer is told with what it does, before anything is broken."""
     pipeline = FakePipeline()

@@ -66,7 +66,7 @@ def impossible(path: Path) -> str:
         with mounted(path):
             return ""
     except SumflowError as error:
-        return f"{error.what}: {error.why}"
+        return error.in_a_line
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

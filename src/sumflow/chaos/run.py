@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sumflow import steps
 from sumflow.audit.compare import compare
@@ -15,13 +15,15 @@ from sumflow.chaos.doors import Doors, NetworkDoors
 from sumflow.chaos.faults import Fault
 from sumflow.chaos.load import RATE, Load
 from sumflow.chaos.target import Books, Target
-from sumflow.chaos.verdict import Evidence, Verdict, judge
+from sumflow.chaos.verdict import Evidence, Outcome, Verdict, judge
 from sumflow.chaos.watch import Watch
 from sumflow.client.endpoints import Endpoints
 from sumflow.errors import StepError, SumflowError
 
 SETTLE_S: Final = 120.0
 """How long the system may take to recover from the last fault, and again to count everything."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def run(
     """Break a system as planned, under load, and judge what it cost.
 
     Raises:
-        SumflowError: it could not be judged; every fault has been taken back.
+        SumflowError: it could not be begun, or a fault could not be taken back; the others have been. What cannot be
+            looked at any more afterwards is no error, but a part of the verdict.
     """
     doors = doors_of(target.endpoints())
     with target.books() as books:
@@ -63,13 +66,10 @@ def run(
                 conductor.run(duration_s, settle_s)
                 load_s = clock()
             unsettled = _settle(target, doors, books, reporter, settle_s)
-        after = compare(books.cut())
-        after.include(books.deep(lambda count: None))
         evidence = Evidence(
             books=load.books,
-            stored=books.occurrences(*load.bounds),
             before=before,
-            after=after,
+            outcome=_look(books, load.bounds),
             happened=conductor.happened,
             samples=watch.samples,
             steps_back=watch.steps_back,
@@ -77,6 +77,23 @@ def run(
             load_s=load_s,
         )
     return Result(judge(evidence), evidence)
+
+
+def _look(books: Books, bounds: tuple[int, int]) -> Outcome:
+    """Look at everything that can be looked at; what broke for good keeps nobody from judging the rest."""
+    unseen: list[str] = []
+
+    def seen(what: str, look: Callable[[], T]) -> T | None:
+        try:
+            return look()
+        except SumflowError as error:
+            unseen.append(f"{what}: {error.in_a_line}")
+            return None
+
+    stored = seen("what is stored of the clients' additions", lambda: books.occurrences(*bounds))
+    audit = seen("the audit", lambda: compare(books.cut()))
+    events = seen("the audit event by event", lambda: books.deep(lambda count: None))
+    return Outcome(stored, audit, events, unseen)
 
 
 def _settle(target: Target, doors: Doors, books: Books, reporter: Reporter, within_s: float) -> str:
@@ -97,7 +114,7 @@ def _settled(target: Target, doors: Doors, books: Books) -> steps.Readiness:
         with doors.totals() as totals:
             total = totals.total()
     except SumflowError as error:
-        return steps.NotYet(f"{error.what}: {error.why}" if error.why else error.what)
+        return steps.NotYet(error.in_a_line)
     return _counted(report, total)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from sumflow.audit.findings import Kind, Report
+from sumflow.audit.findings import Finding, Kind, Report
 from sumflow.chaos.book import Book, Sample, longest_gap
 from sumflow.chaos.faults import Fault
 
@@ -44,14 +44,35 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What could be seen after everything had settled; None is what could not.
+
+    Args:
+        stored: how often each addition of this run is in the outbox, by its x.
+        audit: the audit, lane by lane.
+        events: the audit event by event.
+        unseen: what could not be looked at, and why.
+    """
+
+    stored: Mapping[int, int] | None
+    audit: Report | None
+    events: Report | None
+    unseen: Sequence[str] = ()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What both audits found."""
+        return [finding for report in (self.audit, self.events) if report for finding in report.findings]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that a verdict rests on.
 
     Args:
         books: the clients'.
-        stored: how often each addition of this run is in the outbox, by its x.
         before: the audit before the load.
-        after: the audit after everything had settled, events included.
+        outcome: what is there after it.
         happened: the faults.
         samples: what the reader saw.
         steps_back: where the total went back.
@@ -60,9 +81,8 @@ class Evidence:
     """
 
     books: Sequence[Book]
-    stored: Mapping[int, int]
     before: Report
-    after: Report
+    outcome: Outcome
     happened: Sequence[Happened]
     samples: Sequence[Sample]
     steps_back: Sequence[str] = ()
@@ -77,11 +97,11 @@ class Verdict:
     acknowledged: int
     uncertain: int
     """Sent without a request id, and not answered."""
-    uncertain_counted: int
-    """Of these, what is stored and counted, rightly."""
-    counted: int
-    """What the totalizer counted of this run."""
-    others: int
+    uncertain_counted: int | None = None
+    """Of these, what is stored and counted, rightly; None where the outbox could not be read."""
+    counted: int | None = None
+    """What the totalizer counted of this run; None where it cannot be known."""
+    others: int = 0
     """What others added meanwhile."""
     lost: int = 0
     doubled: int = 0
@@ -97,18 +117,18 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Say what the evidence comes to."""
-    stored = sum(evidence.stored.values())
-    others = evidence.after.accepted - evidence.before.accepted - stored
     verdict = Verdict(
         acknowledged=sum(book.acknowledged for book in evidence.books),
         uncertain=sum(len(book.uncertain) for book in evidence.books),
-        uncertain_counted=sum(evidence.stored.get(x, 0) > 0 for book in evidence.books for x in book.uncertain),
-        counted=evidence.after.counted - evidence.before.counted - others,
-        others=others,
         longest_unavailability_s=longest_gap(evidence.books, evidence.load_s),
     )
-    _against_the_outbox(evidence, verdict)
-    _against_the_total(evidence, stored, verdict)
+    outcome = evidence.outcome
+    if outcome.stored is not None:
+        _against_the_outbox(evidence.books, outcome.stored, verdict)
+        if outcome.audit:
+            _against_the_total(evidence.before, outcome.audit, sum(outcome.stored.values()), verdict)
+    _audited(outcome.findings, verdict)
+    verdict.problems += [f"not judged: {unseen}" for unseen in outcome.unseen]
     verdict.problems += [f"{book.client}: {wrong}" for book in evidence.books for wrong in book.wrong]
     verdict.problems += evidence.steps_back
     verdict.problems += [_not_recovered(each) for each in evidence.happened if not each.recovered]
@@ -117,10 +137,11 @@ def judge(evidence: Evidence) -> Verdict:
     return verdict
 
 
-def _against_the_outbox(evidence: Evidence, verdict: Verdict) -> None:
+def _against_the_outbox(books: Sequence[Book], stored: Mapping[int, int], verdict: Verdict) -> None:
     """Everything acknowledged is stored, and nothing more often than once."""
-    lost = [(book, x) for book in evidence.books for x in book.known() if x not in evidence.stored]
-    doubled = [(x, times) for x, times in evidence.stored.items() if times > 1]
+    verdict.uncertain_counted = sum(x in stored for book in books for x in book.uncertain)
+    lost = [(book, x) for book in books for x in book.known() if x not in stored]
+    doubled = [(x, times) for x, times in stored.items() if times > 1]
     verdict.lost += len(lost)
     verdict.doubled += sum(times - 1 for _, times in doubled)
     verdict.problems += [
@@ -130,22 +151,26 @@ def _against_the_outbox(evidence: Evidence, verdict: Verdict) -> None:
     verdict.problems += [f"doubled: x = {x} is stored {times} times" for x, times in islice(doubled, NAMED)]
 
 
-def _against_the_total(evidence: Evidence, stored: int, verdict: Verdict) -> None:
+def _against_the_total(before: Report, after: Report, stored: int, verdict: Verdict) -> None:
     """The totalizer counted what is stored; its total moved by one for each."""
+    verdict.others = after.accepted - before.accepted - stored
+    verdict.counted = after.counted - before.counted - verdict.others
     missing = stored - verdict.counted
     verdict.lost += max(missing, 0)
     verdict.doubled += max(-missing, 0)
     if missing:
         verdict.problems.append(f"{stored} additions are stored, and {verdict.counted} counted")
-    moved = evidence.after.total - evidence.before.total
+    moved = after.total - before.total
     if not verdict.others and moved != verdict.counted:
         verdict.problems.append(f"the total moved by {moved}, for {verdict.counted} additions of 1")
-    found = islice(evidence.after.findings, NAMED)
-    verdict.problems += [f"{each.kind}: {each.subject}: {each.detail}" for each in found]
-    if not verdict.lost and any(each.kind is Kind.LOST for each in evidence.after.findings):
-        verdict.lost = 1
-    if not verdict.doubled and any(each.kind is Kind.DOUBLED for each in evidence.after.findings):
-        verdict.doubled = 1
+
+
+def _audited(findings: Sequence[Finding], verdict: Verdict) -> None:
+    """Say what the audits found; that something is lost or doubled counts as one, where it is not known how much."""
+    verdict.problems += [f"{each.kind}: {each.subject}: {each.detail}" for each in findings[:NAMED]]
+    kinds = {each.kind for each in findings}
+    verdict.lost = verdict.lost or int(Kind.LOST in kinds)
+    verdict.doubled = verdict.doubled or int(Kind.DOUBLED in kinds)
 
 
 def _not_recovered(happened: Happened) -> str:

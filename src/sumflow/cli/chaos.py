@@ -161,12 +161,13 @@ def _recovery(happened: Happened) -> str:
 def lines(verdict: Verdict) -> Iterator[str]:
     """Draw a verdict for a person."""
     yield ""
+    so_far = ", as far as could be seen" if verdict.counted is None else ""
     rows = [
         ("acknowledged", f"{verdict.acknowledged:,}"),
-        ("unanswered", f"{verdict.uncertain:,}, of which {verdict.uncertain_counted:,} count, rightly"),
-        ("counted", f"{verdict.counted:,}"),
-        ("lost", f"{verdict.lost:,}"),
-        ("doubled", f"{verdict.doubled:,}"),
+        ("unanswered", f"{verdict.uncertain:,}, of which {_known(verdict.uncertain_counted)} count, rightly"),
+        ("counted", _known(verdict.counted)),
+        ("lost", f"{verdict.lost:,}{so_far}"),
+        ("doubled", f"{verdict.doubled:,}{so_far}"),
         ("longest unavailability", units.duration(verdict.longest_unavailability_s)),
     ]
     if verdict.others:
@@ -174,6 +175,10 @@ def lines(verdict: Verdict) -> Iterator[str]:
     yield from units.table(rows)
     yield from verdict.problems
     yield "exact" if verdict.exact else "NOT EXACT"
+
+
+def _known(number: int | None) -> str:
+    return "an unknown number" if number is None else f"{number:,}"
 
 
 def document(result: Result, seed: int, profile: str, left_out: Mapping[Any, str]) -> dict[str, Any]:

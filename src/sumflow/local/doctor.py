@@ -45,7 +45,7 @@ def _guarded(subject: str, look: Callable[[], Finding]) -> list[Finding]:
     try:
         return [look()]
     except SumflowError as error:
-        seen = f"{error.what}: {error.why}" if error.why else error.what
+        seen = error.in_a_line
         return [Finding(subject, False, seen, error.remedy)]
 
 

@@ -108,7 +108,7 @@ def judge(check: Check) -> tuple[Outcome, str]:
     try:
         verdict = check.run()
     except SumflowError as error:
-        return Outcome.FAILED, f"{error.what}: {error.why}" if error.why else error.what
+        return Outcome.FAILED, error.in_a_line
     except Exception as error:  # noqa: BLE001 - a check that breaks is a failed check, the others still run
         return Outcome.FAILED, f"{type(error).__name__}: {error}"
     if isinstance(verdict, NotApplicable):
