@@ -18,12 +18,13 @@ from sumflow.topology.model import DnsAddress, Topology
 JVM = jvm.Jvm(Java(Path("/jdk/bin/java"), "21.0.8", 21, "PATH"), (Path("/cache/kafka.jar"),))
 
 
-def planned(profile: str, base: int | None = None) -> tuple[Topology, plan.Machine, dict[str, plan.Component]]:
+def planned(
+    profile: str, base: int | None = None, home: Path = Path("/data")
+) -> tuple[Topology, plan.Machine, dict[str, plan.Component]]:
     """Plan a profile on a machine that need not exist."""
     declared = topology.load(profile)
     secrets = {(s.namespace, s.name): {**s.values, "POSTGRES_PASSWORD": "generated"} for s in declared.secrets}
-    home = DataDir(Path("/data"))
-    machine = plan.Machine(home, ports.assign(declared, base), secrets, JVM, "id", sys.executable)
+    machine = plan.Machine(DataDir(home), ports.assign(declared, base), secrets, JVM, "id", sys.executable)
     return declared, machine, {c.name: c for c in plan.components(declared, machine)}
 
 
@@ -67,10 +68,15 @@ def test_every_server_is_asked_for_an_answer() -> None:
             assert not isinstance(component.liveness, PortOpen), name
 
 
-def test_a_zookeeper_node_is_not_restarted_for_its_peers() -> None:
-    """It is ready with a quorum, and live without one."""
-    node = planned("spec")[2]["zookeeper-0"]
+def test_a_zookeeper_node_is_not_restarted_for_its_peers(tmp_path: Path) -> None:
+    """It is ready with a quorum, and live without one, unless it cannot read its own log; that is mended at a start."""
+    _, machine, nodes = planned("spec", home=tmp_path)
+    node, data = nodes["zookeeper-0"], machine.home.data("zookeeper-0")
     assert (type(node.readiness), type(node.liveness)) == (ZooKeeperServes, ZooKeeperAlive)
+    (data / "version-2").mkdir(parents=True)
+    (data / "version-2" / "log.1").touch()
+    assert node.before_start
+    assert "log.1" in node.before_start()
 
 
 def test_declared_names_lead_to_the_local_servers() -> None:

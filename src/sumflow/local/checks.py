@@ -8,12 +8,13 @@ from __future__ import annotations
 import http.client
 import socket
 import struct
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from sumflow.errors import SumflowError
-from sumflow.local import process
+from sumflow.local import process, zookeeper
 
 _HOST: Final = "127.0.0.1"
 _READ_AT_MOST: Final = 1 << 16
@@ -47,9 +48,14 @@ class KafkaAnswers(msgspec.Struct, frozen=True, tag="kafka"):
 
 
 class ZooKeeperAlive(msgspec.Struct, frozen=True, tag="zookeeper-alive"):
-    """Passes when the node answers `ruok`, with a quorum or without one: its peers' absence is not its own illness."""
+    """Passes when the node answers `ruok`, with a quorum or without one: its peers' absence is not its own illness.
+
+    Answering is not enough where its newest transaction log in `data` has no header: it stumbles over that until it is
+    started again.
+    """
 
     port: int
+    data: str
 
 
 class ZooKeeperServes(msgspec.Struct, frozen=True, tag="zookeeper"):
@@ -86,8 +92,8 @@ def _ask(check: Check, timeout_s: float) -> str | None:
             return _command(argv, timeout_s)
         case KafkaAnswers(port):
             return _kafka(port, timeout_s)
-        case ZooKeeperAlive(port):
-            return None if four_letters(b"ruok", port, timeout_s) == b"imok" else "it does not say that it is well"
+        case ZooKeeperAlive(port, data):
+            return _zookeeper(port, Path(data), timeout_s)
         case ZooKeeperServes(port):
             return None if b"Mode: " in four_letters(b"srvr", port, timeout_s) else "it has found no quorum yet"
 
@@ -112,6 +118,13 @@ def _command(argv: tuple[str, ...], timeout_s: float) -> str | None:
         return None
     said = (done.stderr or done.stdout).strip()[:160]
     return said or f"{argv[0].rpartition('/')[2]} ends with {done.returncode}"
+
+
+def _zookeeper(port: int, data: Path, timeout_s: float) -> str | None:
+    if four_letters(b"ruok", port, timeout_s) != b"imok":
+        return "it does not say that it is well"
+    headless = zookeeper.headless_log(data)
+    return f"it cannot read {headless.name}, which has no header" if headless else None
 
 
 def _kafka(port: int, timeout_s: float) -> str | None:

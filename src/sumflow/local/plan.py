@@ -6,12 +6,13 @@ The only things looked up are the programs' places and whether this is root; not
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from sumflow.errors import ManifestError
-from sumflow.local import discovery, jvm, kafka, postgres, process
+from sumflow.local import discovery, jvm, kafka, postgres, process, zookeeper
 from sumflow.local.checks import Check, CommandOk, HttpOk, KafkaAnswers, PortOpen, ZooKeeperAlive, ZooKeeperServes
 from sumflow.local.credentials import Values
 from sumflow.local.datadir import DataDir
@@ -43,6 +44,8 @@ class Component:
     rules: Rules
     addresses: tuple[str, ...]
     check_timeout_s: float = 1.0
+    before_start: Callable[[], str] | None = None
+    """Mends what an earlier life of the process left, before each start; returns what it did, in a line, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,9 @@ def _coordination(layout: kafka.Layout, machine: Machine) -> Iterator[Component]
             flags=("-XX:TieredStopAtLevel=1", _temporary_files(machine)),
         )
         port = node.client_port
-        checks = ZooKeeperServes(port), ZooKeeperAlive(port)
-        yield _java_component(name, "ZooKeeper node", "coordination", argv, machine, checks, port)
+        checks = ZooKeeperServes(port), ZooKeeperAlive(port, str(node.data))
+        found = _java_component(name, "ZooKeeper node", "coordination", argv, machine, checks, port)
+        yield replace(found, before_start=partial(zookeeper.put_headless_logs_aside, node.data))
     for node_ in layout.nodes:
         if node_.port is None and node_.controller_port:
             yield _kafka_component(layout, node_, machine, "KRaft controller", "coordination", NODE_HEAP)

@@ -168,9 +168,11 @@ class Supervisor:
 
     def _spawn(self, component: Component, run: int) -> None:
         try:
+            if component.before_start and (mended := component.before_start()):
+                _log.warning("%s: %s", component.name, mended)
             started = process.start(component.command)
             self._identities[component.name] = Identity.of(started.pid)
-        except (SumflowError, psutil.NoSuchProcess) as error:
+        except (SumflowError, OSError, psutil.NoSuchProcess) as error:
             self._events.put((component.name, Exited(run, f"could not be started: {error}")))
             return
         self._processes[component.name] = started
