@@ -23,6 +23,7 @@ from sumflow.adder.lanes import Claim, Prefix
 from sumflow.adder.metrics import RelayMetrics
 from sumflow.errors import SumflowError
 from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, TOTAL_HEADER, TRACEPARENT_HEADER
+from sumflow.telemetry.logs import Seldom
 
 MAX_IN_FLIGHT: Final = 50_000
 """Messages on their way at most: what a relay holds in memory when Kafka is away."""
@@ -46,6 +47,7 @@ _CONFIG: Final[dict[str, Any]] = {
 
 _kafka_log = logging.getLogger("kafka")
 _kafka_log.addFilter(lambda record: "CONFWARN" not in record.getMessage())  # the configuration is meant as it is
+_kafka_log.addFilter(Seldom())
 
 Row = tuple[int, int, int, datetime, str | None, str | None]
 """seq, x, y, created_at, traceparent, total."""

@@ -26,8 +26,6 @@ _NO_TOPIC: Final = frozenset(
 )
 
 _logger: Final = logging.getLogger("sumflow.totalizer.kafka")
-
-
 _logger.addFilter(Seldom())
 
 
