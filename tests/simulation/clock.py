@@ -6,21 +6,44 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
+IDENTITIES_LIMIT: Final = 1_000
+"""More than a history needs, and few enough for what the real code remembers of each."""
+_MADE: Final = Random(0)  # noqa: S311 - chance that can be repeated is the point
+
+
+class Identity(UUID):
+    """A UUID of which there is one object only, so that comparing and hashing it costs next to nothing."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
 
 class Clock:
     """Simulated time, and identities that come out of the seed."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0
-        self.random = Random(0)  # noqa: S311 - chance that can be repeated is the point
+        self._identities = [Identity(int=_MADE.getrandbits(128), version=4) for _ in range(IDENTITIES_LIMIT)]
+        self.identity_of_bytes = {identity.bytes: identity for identity in self._identities}
+        self._identity_of_text = {str(identity): identity for identity in self._identities}
+        self.start(_MADE)
+
+    def start(self, random: Random) -> None:
+        """Begin a history, whose chance decides everything."""
+        self.now_s, self.random = 0.0, random
+        self._next = int(random.random() * IDENTITIES_LIMIT)
 
     def monotonic(self) -> float:
         """Return the time."""
         return self.now_s
 
     def uuid4(self) -> UUID:
-        """Return a new identity."""
-        return UUID(int=self.random.getrandbits(128), version=4)
+        """Return an identity that is new in this history."""
+        self._next = (self._next + 1) % IDENTITIES_LIMIT
+        return self._identities[self._next]
+
+    def read_uuid(self, text: str) -> UUID:
+        """Return the identity of a text; what is none of ours is a UUID like others."""
+        return self._identity_of_text.get(text) or UUID(text)
 
     def uniform(self, least: float, most: float) -> float:
         """Return a number in between."""

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from sumflow.sums.event import SEQ_HEADER
 from sumflow.totalizer.positions import TopicFacts
 from sumflow.totalizer.records import Headers
+from tests.simulation.clock import CLOCK
 
 Callback = Callable[[KafkaError | None, object], None]
 
@@ -29,7 +30,7 @@ class Record:
 
     def __init__(self, key: bytes, value: bytes, partition: int, offset: int, headers: Headers) -> None:
         self._key, self._value, self._partition, self._offset, self._headers = key, value, partition, offset, headers
-        self.lane = UUID(bytes=key)
+        self.lane = CLOCK.identity_of_bytes[key]
         self.seq = int(dict(headers)[SEQ_HEADER] or 0)
 
     def partition(self) -> int:
@@ -119,20 +120,27 @@ class Producer:
     waiting: list[deque[Message]] = field(init=False)
     unacknowledged: list[Message] = field(default_factory=list)
     """In the log, but the producer does not know it yet."""
+    _held: int = 0
 
     def __post_init__(self) -> None:
         self.waiting = [deque() for _ in self.topic.logs]
 
     def __len__(self) -> int:
-        return sum(map(len, self.waiting)) + len(self.unacknowledged)
+        return self._held
 
     def produce(
         self, _topic: str, value: bytes, key: bytes, partition: int, callback: Callback, headers: Headers
     ) -> None:
         """Take a message; raise BufferError if there are too many."""
-        if len(self) >= self.capacity:
+        if self._held >= self.capacity:
             raise BufferError
+        self._held += 1
         self.waiting[partition].append(Message(key, value, partition, callback, headers))
+
+    def drop(self) -> None:
+        """Forget everything that is on its way."""
+        self.waiting.clear()
+        self.unacknowledged.clear()
 
     def flush(self, _within_s: float) -> None:
         """Wait for nothing: what is not acknowledged now is sent again by the next producer."""
@@ -148,11 +156,13 @@ class Producer:
 
     def fail(self, queue: deque[Message]) -> None:
         """The oldest message of a partition's queue is given up."""
+        self._held -= 1
         queue.popleft().callback(KafkaError(KafkaError._MSG_TIMED_OUT), None)
         self.on_news()
 
     def acknowledge(self, index: int) -> None:
         """Tell the producer of one message."""
+        self._held -= 1
         self.unacknowledged.pop(index).callback(None, None)
         self.on_news()
 

@@ -15,11 +15,11 @@ import psycopg
 
 from sumflow.adder import publisher, relay_session, session, writer
 from sumflow.database import backoff
-from sumflow.totalizer import consumer
+from sumflow.totalizer import consumer, records
 from tests.simulation.clock import CLOCK
 from tests.simulation.kafka import Consumer, Topic
 from tests.simulation.processes import NOTHING
-from tests.simulation.tasks import Connection, Sleep
+from tests.simulation.tasks import IMMEDIATELY, Connection, Immediate, Sleep
 from tests.simulation.totalizer_store import Transactions
 
 CHUNK_EVENTS: Final = 3
@@ -29,14 +29,14 @@ _NOW: Final = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 
 
 class _NoTimeout:
-    def __init__(self, _: float) -> None:
-        pass
+    def __aenter__(self) -> Immediate:
+        return IMMEDIATELY
 
-    async def __aenter__(self) -> None:
-        return
+    def __aexit__(self, *_: object) -> Immediate:
+        return IMMEDIATELY
 
-    async def __aexit__(self, *_: object) -> None:
-        return
+
+_NO_TIMEOUT: Final = _NoTimeout()
 
 
 async def _set_within(event: asyncio.Event, limit_s: float) -> bool:
@@ -64,7 +64,7 @@ def _facts(topic: Topic, _: str) -> Any:
 @contextmanager
 def simulated() -> Iterator[None]:
     """Replace what the real code knows of the world."""
-    time = SimpleNamespace(now=_moment)
+    time, moment = SimpleNamespace(now=_moment), publisher._rfc3339(_NOW)
     connections = SimpleNamespace(connect=_connect)
     brokers = SimpleNamespace(
         topic_facts=_facts,
@@ -77,8 +77,9 @@ def simulated() -> Iterator[None]:
         (session, "uuid", CLOCK),
         (session, "datetime", time),
         (publisher, "datetime", time),
+        (publisher, "_rfc3339", lambda _: moment),
         (publisher, "MAX_IN_FLIGHT", MAX_IN_FLIGHT),
-        (relay_session, "asyncio", SimpleNamespace(timeout=_NoTimeout, to_thread=_now)),
+        (relay_session, "asyncio", SimpleNamespace(timeout=lambda _: _NO_TIMEOUT, to_thread=_now)),
         (relay_session, "time", CLOCK),
         (relay_session, "CHUNK_EVENTS", CHUNK_EVENTS),
         (relay_session, "_log", NOTHING),
@@ -86,17 +87,20 @@ def simulated() -> Iterator[None]:
         (writer, "_log", NOTHING),
         (writer, "set_within", _set_within),
         (relay_session, "set_within", _set_within),
+        (records, "UUID", CLOCK.read_uuid),
         (consumer, "_log", NOTHING),
         (consumer, "time", CLOCK),
         (consumer, "broker", brokers),
         (consumer, "Session", lambda settings, _: Transactions(settings.totals)),
     ]
+    records.lane_identity.cache_clear()  # what it knows is of another world
     thresholds = gc.get_threshold()
     gc.set_threshold(GARBAGE_LIMIT)
     gc.freeze()  # what lives longer than a history is not looked at again and again
     with ExitStack() as stack:
         for module, name, stand_in in replaced:
             stack.enter_context(patch.object(module, name, stand_in))
+        stack.callback(records.lane_identity.cache_clear)
         stack.callback(gc.unfreeze)
         stack.callback(gc.set_threshold, *thresholds)
         yield

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import psycopg
 
@@ -12,12 +13,14 @@ Rows = list[tuple[Any, ...]]
 Table = dict[Any, Any]
 Write = tuple[Table, Any, Any]
 """Table, key, new value; the value None deletes."""
+PARSED_LIMIT: Final = 10_000
+"""Arrays of one history are much like those of others: most are not parsed again."""
 
 
-def parsed(array: str) -> list[Any]:
+@lru_cache(PARSED_LIMIT)
+def parsed(array: str) -> tuple[Any, ...]:
     """Read an array that `sumflow.database.arrays` wrote; without its braces it is as JSON writes a list."""
-    values: list[Any] = json.loads(f"[{array[1:-1]}]")
-    return values
+    return tuple(json.loads(f"[{array[1:-1]}]"))
 
 
 class Blocked(Exception):  # noqa: N818 - not a failure: the statement waits for another session

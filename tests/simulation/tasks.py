@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,16 +19,17 @@ STATEMENTS_LIMIT: Final = 12
 """As many steps at most are taken at once."""
 
 
-@dataclass(slots=True, eq=False)
 class Call:
     """A statement on its way to the server, or its answer on the way back."""
 
-    session: Session
-    query: str
-    parameters: dict[str, Any]
+    __slots__ = ("_connection", "parameters", "query", "session")
 
-    def __await__(self) -> Generator[Call, Any, Any]:
-        return (yield self)
+    def __init__(self, connection: Connection, session: Session, query: str, parameters: dict[str, Any]) -> None:
+        self._connection, self.session, self.query, self.parameters = connection, session, query, parameters
+
+    def __await__(self) -> Generator[Call, tuple[Rows, int], Connection]:
+        self._connection.rows, self._connection.rowcount = yield self
+        return self._connection
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +48,17 @@ class Sleep:
         return self.event.is_set() or CLOCK.now_s >= self.until_s
 
 
+class Immediate:
+    """Is awaited without a wait, and without the cost of a coroutine."""
+
+    def __await__(self) -> Iterator[None]:
+        return _NOTHING_TO_WAIT_FOR
+
+
+_NOTHING_TO_WAIT_FOR: Final[Iterator[None]] = iter(())
+IMMEDIATELY: Final = Immediate()
+
+
 @types.coroutine
 def pause() -> Generator[None, None, None]:
     """Let others go on."""
@@ -60,7 +72,7 @@ class Connection:
         self._store = store
         self._session = store.connect(synchronous=synchronous)
         self._kind: Callable[..., Any] | None = None
-        self._rows: Rows = []
+        self.rows: Rows = []
         self.rowcount = -1
         self.description = True
 
@@ -72,23 +84,20 @@ class Connection:
     async def __aenter__(self) -> Connection:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        return
+    def __aexit__(self, *_: object) -> Immediate:
+        return IMMEDIATELY
 
-    async def execute(
-        self, query: str, parameters: dict[str, Any] | None = None, *, prepare: bool | None = None
-    ) -> Connection:
+    def execute(self, query: str, parameters: dict[str, Any] | None = None, *, prepare: bool | None = None) -> Call:
         """Run a statement."""
-        self._rows, self.rowcount = await Call(self._session, query, parameters or {})
-        return self
+        return Call(self, self._session, query, parameters or {})
 
     async def fetchall(self) -> list[Any]:
         """Return the rows."""
-        return [self._kind(*row) for row in self._rows] if self._kind else self._rows
+        return [self._kind(*row) for row in self.rows] if self._kind else self.rows
 
     async def fetchone(self) -> Any:
         """Return the first row, if there is one."""
-        return self._rows[0] if self._rows else None
+        return self.rows[0] if self.rows else None
 
     async def close(self) -> None:
         """End the session; the server hears of it at once, unless the connection is broken."""
@@ -152,7 +161,9 @@ class Task:
 
     def step(self) -> bool:
         """Execute what is pending and deliver its answer; return whether it could go on."""
-        if not self.is_awake or not (self._is_executed or self.execute()):
+        if self._sleep is not None and not self._sleep.is_over:
+            return False
+        if self.is_finished or not (self._is_executed or self.execute()):
             return False
         self.deliver()
         return True

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.simulation import runner
 from tests.simulation.faults import AFTERMATH, FAULTS
 from tests.simulation.happenings import WORK
+from tests.simulation.history import History
+from tests.simulation.simulated import simulated
 
 ORDINARY = 2_000
 IN_CI = 100_000
@@ -30,6 +33,15 @@ def test_a_history_replays_exactly() -> None:
     """The same seed gives the same history, step by step; another seed gives another."""
     assert [runner.trace(seed) for seed in range(50)] == [runner.trace(seed) for seed in range(50)]
     assert runner.trace(1) != runner.trace(2)
+
+
+def test_histories_leave_nothing_to_the_garbage_collector() -> None:
+    """What a history was made of is free when it ends; that keeps memory flat."""
+    with simulated():
+        gc.collect()
+        for seed in range(20):
+            History(seed).run()
+        assert gc.collect() == 0
 
 
 def test_every_happening_happens() -> None:

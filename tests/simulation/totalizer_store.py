@@ -6,7 +6,7 @@ after the other shows everything that they can do to each other. `test_stores` h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -38,14 +38,6 @@ class OffsetRow(NamedTuple):
 
 Waiting = tuple[int, str | None]
 """A row of `parked`: its result and the name of its total."""
-
-
-class Result(Rows):
-    """A cursor's rows."""
-
-    def fetchall(self) -> Rows:
-        """Return all rows."""
-        return self
 
 
 class TotalizerStore:
@@ -84,13 +76,22 @@ class Connection:
         self._writes: dict[int, Table] = {}
         self._tables: dict[int, Table] = {}
         self._until_failure = fails_at
+        self._rows: Rows = []
 
-    def execute(self, query: str, parameters: Parameters | None = None) -> Result:
-        """Run one statement."""
+    def execute(self, query: str, parameters: Parameters | None = None) -> Connection:
+        """Run one statement; the rows are there until the next."""
         self._until_failure -= 1
         if self._until_failure == 0:
             raise broken_connection()
-        return Result(_HANDLERS[query](self, parameters or {}))
+        self._rows = _HANDLERS[query](self, parameters or {})
+        return self
+
+    def fetchall(self) -> Rows:
+        """Return the rows."""
+        return self._rows
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._rows)
 
     def commit(self) -> None:
         """Make what was written so far permanent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -37,6 +38,21 @@ class Operation:
     """Where its first addition was stored; more than one is a double, unless a fail-over lost the others."""
 
 
+@dataclass(slots=True, eq=False)
+class LaneTruth:
+    """What was ever stored of a lane: the lists have one item for each seq, after one for none."""
+
+    additions: list[Addition | None] = field(default_factory=lambda: [None])
+    sums: list[int] = field(default_factory=lambda: [0])
+    """Of all up to each seq."""
+    named: list[Named] = field(default_factory=lambda: [{}])
+    """What is under each name up to each seq."""
+    published: int = 0
+    """Up to where Kafka has it without a gap."""
+    ahead: set[int] = field(default_factory=set)
+    """What Kafka has beyond that."""
+
+
 class Truth:
     """Watches every commit, every record and every answer, and raises Violation.
 
@@ -50,17 +66,15 @@ class Truth:
         self.totalizer = TotalizerStore(self._totalizer_committed)
         self.operations: dict[int, Operation] = {}
         """By the x of the first addition."""
-        self.stored: dict[Place, Addition] = {}
-        """Every addition that was ever committed in the adder's database."""
+        self._lanes: defaultdict[UUID, LaneTruth] = defaultdict(LaneTruth)
         self.lost: set[Place] = set()
         """What a fail-over to a stale replica took away."""
-        self._sums: dict[UUID, list[int]] = {}
-        """Of each lane, the sum up to each seq."""
-        self._named: dict[UUID, list[Named]] = {}
-        """Of each lane, what is under each name up to each seq."""
-        self.in_kafka: dict[UUID, set[int]] = {}
-        self._published: dict[UUID, int] = {}
-        """Of each lane, up to where Kafka has it without a gap."""
+
+    def close(self) -> None:
+        """Let go of the databases and the topic, which know their watcher."""
+        del self._topic.on_append
+        vars(self.adder).clear()
+        vars(self.totalizer).clear()
 
     def _adder_committed(self, writes: list[Write]) -> None:
         store = self.adder
@@ -72,29 +86,30 @@ class Truth:
                 self._check_lane(key, value)
 
     def _stored(self, lane: UUID, seq: int, addition: Addition) -> None:
-        place, (x, y, name) = (lane, seq), addition
-        if self.stored.setdefault(place, addition) != addition or place in self.lost:
-            raise Violation(f"{lane}:{seq} was given out twice")
-        sums = self._sums.setdefault(lane, [0])
-        if seq != len(sums):
-            raise Violation(f"{lane}:{seq} was stored when {len(sums)} was next")
-        sums.append(sums[-1] + x + y)
-        named = self._named.setdefault(lane, [{}])
-        before = named[-1]
-        count, value = before.get(name, (0, 0))
-        named.append(before | {name: (count + 1, value + x + y)} if name else before)
+        place, (x, y, name), truth = (lane, seq), addition, self._lanes[lane]
+        if seq != len(truth.additions):
+            before = "was given out twice" if seq < len(truth.additions) else "was stored before those before it"
+            raise Violation(f"{lane}:{seq} {before}")
+        truth.additions.append(addition)
+        truth.sums.append(truth.sums[-1] + x + y)
+        named = truth.named[-1]
+        if name:
+            count, value = named.get(name, (0, 0))
+            named = named | {name: (count + 1, value + x + y)}
+        truth.named.append(named)
         if operation := self.operations.get(x):
             if not all(earlier in self.lost for earlier in operation.places):
                 raise Violation(f"operation {x} was stored twice: {operation.places} and {place}")
             operation.places.append(place)
 
     def _check_lane(self, number: int, row: LaneRow) -> None:
-        if row.published_seq > self._published.get(row.lane, 0):
+        truth = self._lanes[row.lane]
+        if row.published_seq > truth.published:
             raise Violation(f"{row.lane} is recorded as published up to {row.published_seq}, Kafka does not have all")
-        if row.counted != row.last_seq or row.sum != self._sums.get(row.lane, [0])[row.last_seq]:
+        if row.counted != row.last_seq or row.sum != truth.sums[row.last_seq]:
             raise Violation(f"{row.lane}: seq {row.last_seq}, count {row.counted} and sum {row.sum} do not agree")
         kept = {name: tally for (lane, name), tally in self.adder.lane_totals.items() if lane == number}
-        if row.last_seq and kept != self._named[row.lane][row.last_seq]:
+        if kept != truth.named[row.last_seq]:
             raise Violation(f"{row.lane}: {kept} are not its named sums up to seq {row.last_seq}")
 
     def fail_over(self, transactions: int) -> None:
@@ -110,15 +125,15 @@ class Truth:
 
     def appended(self, record: Record) -> None:
         """Check a record that Kafka has from now on."""
-        lane, seq = record.lane, record.seq
-        if (lane, seq) not in self.stored:
-            raise Violation(f"{lane}:{seq} was published before it was stored")
-        have = self.in_kafka.setdefault(lane, set())
-        have.add(seq)
-        end = self._published.get(lane, 0)
-        while end + 1 in have:
-            end += 1
-        self._published[lane] = end
+        truth, seq = self._lanes[record.lane], record.seq
+        if seq >= len(truth.additions):
+            raise Violation(f"{record.lane}:{seq} was published before it was stored")
+        if seq != truth.published + 1:
+            truth.ahead.add(seq)
+            return
+        truth.published = seq
+        while truth.published + 1 in truth.ahead:
+            truth.published += 1
 
     def is_kept(self, position: Position) -> bool:
         """Tell whether the adder's database has the addition."""
@@ -127,12 +142,11 @@ class Truth:
     def acknowledged(self, operation: Operation, position: Position) -> None:
         """Check what a client is told: all of the request is stored, right there, once."""
         last = position.seq
-        first = last - len(operation.xs) + 1
         totals = operation.totals or [""] * len(operation.xs)
-        for seq, addition in enumerate(zip(operation.xs, operation.ys, totals, strict=True), first):
-            place = (position.lane, seq)
-            if self.stored.get(place) != addition:
-                raise Violation(f"{position} was acknowledged, but {place} is {self.stored.get(place)}, not {addition}")
+        asked = list(zip(operation.xs, operation.ys, totals, strict=True))
+        stored = self._lanes[position.lane].additions[max(last - len(asked), 0) + 1 : last + 1]
+        if stored != asked:
+            raise Violation(f"{position} was acknowledged for {asked}, but what is stored there is {stored}")
         earlier = operation.acknowledged
         if earlier and earlier != position and (earlier.lane, earlier.seq) not in self.lost:
             raise Violation(f"a request was answered with {earlier}, its repeat with {position}")
@@ -142,7 +156,7 @@ class Truth:
         store = self.totalizer
         for table, key, value in writes:
             if table is store.marks:
-                sums = self._sums.get(key, [0])
+                sums = self._lanes[key].sums
                 if value.mark >= len(sums) or value.counted != value.mark or value.sum != sums[value.mark]:
                     raise Violation(f"lane {key} has {value}, its sums are {sums}")
         for table, key, value in writes:
@@ -157,7 +171,7 @@ class Truth:
         unnamed, value = sum(row.counted for row in rows.values()), sum(row.sum for row in rows.values())
         named: Named = {}
         for lane, row in rows.items():
-            for name, (count, brought) in self._named[lane][row.mark].items() if row.mark else ():
+            for name, (count, brought) in self._lanes[lane].named[row.mark].items():
                 had = named.get(name, (0, 0))
                 named[name] = (had[0] + count, had[1] + brought)
                 unnamed, value = unnamed - count, value - brought

@@ -48,7 +48,7 @@ class World:
 
     def __init__(self, random: Random) -> None:
         self.random = random
-        CLOCK.random, CLOCK.now_s = random, 0.0
+        CLOCK.start(random)
         partitions = self.between(1, 3)
         self.topic = Topic(CLOCK.uuid4(), [[] for _ in range(partitions)], [0] * partitions)
         self.truth = Truth(self.topic)
@@ -162,11 +162,22 @@ class World:
         self.orphans += killed.retired
 
     def close(self) -> None:
-        """End all processes, so that none is left to the garbage collector."""
+        """End all processes, and let go of whatever refers to each other: nothing is left to the garbage collector.
+
+        Memory that is freed at once is used again while the processor still has it at hand.
+        """
         for answer in self._answers.values():
             answer.is_over = True
         for process in (*self.adders, *self.relays, *self._graves):
             process.task.close()
+            if isinstance(process, Relay):
+                process.retire()
+                self.orphans += process.retired
+            vars(process).clear()
+        for producer in self.orphans:
+            producer.drop()
+        self.truth.close()
+        vars(self).clear()
 
     def kill_member(self, index: int) -> None:
         """kill -9; another process takes its place, and the group notices."""
