@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from tests.simulation import strangers
 from tests.simulation.clock import CLOCK
 from tests.simulation.processes import Member
 from tests.simulation.tasks import Task
@@ -32,6 +33,14 @@ def client_repeats_acknowledged(world: World) -> bool:
     """A client sends a request again that was answered long ago, with its id."""
     known = [o for o in world.operations if o.acknowledged and o.request_id and not o.is_waiting]
     return bool(known) and world.send(world.pick(known))
+
+
+def client_uses_an_id_again(world: World) -> bool:
+    """A careless client sends something else with an id that it has used."""
+    known = [operation for operation in world.operations if operation.request_id]
+    if known:
+        world.add_rival(world.pick(known))
+    return bool(known)
 
 
 def _go_on_to_some_point(world: World, task: Task) -> None:
@@ -172,11 +181,43 @@ def topic_is_recreated(world: World) -> bool:
     return True
 
 
+def foreign_event_comes(world: World) -> bool:
+    """Another producer of the contract adds something."""
+    strangers.write(world.topic, _some_partition(world))
+    return True
+
+
+def foreign_event_comes_again(world: World) -> bool:
+    """Another producer sends an event twice, perhaps to another partition."""
+    return strangers.repeat(world.topic, _some_partition(world))
+
+
+def garbage_comes(world: World) -> bool:
+    """Somebody writes what is no event."""
+    strangers.spoil(world.topic, _some_partition(world))
+    return True
+
+
+def forgery_comes(world: World) -> bool:
+    """Somebody writes a lane's event anew under another place, or with half of its headers."""
+    return strangers.forge(world.topic)
+
+
+def probe_comes(world: World) -> bool:
+    """Somebody checks whether the brokers take a record."""
+    strangers.probe(world.topic, _some_partition(world))
+    return True
+
+
+def _some_partition(world: World) -> int:
+    return world.between(0, len(world.topic.logs) - 1)
+
+
 def retention_passes(world: World) -> bool:
-    """Kafka deletes the oldest records, counted or not."""
+    """Kafka deletes the oldest records, counted or not, perhaps before anybody has read the partition."""
     offsets, topic = world.truth.totalizer.offsets, world.topic
-    if known := [p for p in offsets if topic.first[p] < len(topic.logs[p])]:
-        partition = max(known, key=lambda p: len(topic.logs[p]) - offsets[p].next_offset)
+    if known := [p for p, log in enumerate(topic.logs) if topic.first[p] < len(log)]:
+        partition = max(known, key=lambda p: len(topic.logs[p]) - (offsets[p].next_offset if p in offsets else 0))
         topic.first[partition] = world.between(topic.first[partition] + 1, len(topic.logs[partition]))
     return bool(known)
 
@@ -185,6 +226,7 @@ FAULTS: Final[list[Fault]] = [
     client_gives_up,
     client_sends_twice,
     client_repeats_acknowledged,
+    client_uses_an_id_again,
     writer_loses_connection,
     writer_loses_connection,
     writer_loses_connection,
@@ -209,6 +251,11 @@ FAULTS: Final[list[Fault]] = [
     kafka_offsets_are_lost,
     topic_is_recreated,
     retention_passes,
+    foreign_event_comes,
+    foreign_event_comes_again,
+    garbage_comes,
+    forgery_comes,
+    probe_comes,
 ]
 """The more often one stands here, the more often it is picked."""
 

@@ -19,7 +19,7 @@ LONGEST_LULL_S: Final = 8.0
 
 def may_send(operation: Operation) -> bool:
     """Tell whether the client sends the operation now: never again without an id, unless it was told that is safe."""
-    if operation.is_waiting or operation.acknowledged:
+    if operation.is_waiting or operation.acknowledged or operation.is_refused:
         return False
     return bool(operation.request_id) or not operation.is_unknown
 

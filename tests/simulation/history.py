@@ -33,6 +33,8 @@ REST_LIMIT: Final = 120
 FETCH_LIMITS: Final = (1, 3, 100, 100)
 """Of each partition, at once."""
 FAULT_SHARES: Final = (0.0, 0.1, 0.2, 0.2, 0.3, 0.4)
+HARMLESS: Final = frozenset(WORK)
+"""As long as nothing else has happened, nothing may be refused, parked, counted twice or halt."""
 FAULT_KINDS: Final = (1, 5)
 """Each history knows so many kinds of faults, so that each fault meets some often, and others never."""
 
@@ -82,6 +84,7 @@ class History:
         for _ in range(TRIES):
             kind = self.world.pick(kinds)
             if kind(self.world):
+                self.world.is_harmed |= kind not in HARMLESS
                 self._write_down(kind.__name__)
                 return
 
@@ -127,7 +130,9 @@ class History:
         raise Violation(f"it does not come about that {goal}")
 
     def _is_answered(self) -> bool:
-        return not any(o.is_waiting or may_send(o) for o in self.world.operations)
+        if any(o.is_waiting or may_send(o) for o in self.world.operations):
+            return False
+        return all(answer.is_over for adder in self.world.adders for answer in adder.answers)
 
     def _answer(self, _: bool) -> None:
         for operation in self.world.operations:
@@ -193,6 +198,8 @@ class History:
     def _check_rest(self) -> None:
         """At rest, what was acknowledged is counted, and adder and totalizer agree on every lane."""
         world, truth = self.world, self.world.truth
+        if not world.is_harmed and len(truth.adder.lanes) != len(world.adders):
+            raise Violation(f"nothing is wrong, and {len(world.adders)} adders opened {len(truth.adder.lanes)} lanes")
         halted = {p for p, owner in enumerate(world.owners) if self._must_halt(owner)}
         for row in truth.adder.lanes.values():
             mark = truth.totalizer.marks.get(row.lane)

@@ -23,15 +23,34 @@ from tests.simulation.clock import CLOCK
 Callback = Callable[[KafkaError | None, object], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """What the event of another producer counts as, once."""
+
+    event_id: UUID
+    result: int
+    total: str
+
+
 class Record:
-    """A record in a log, with the methods of the client's message."""
+    """A record in a log, with the methods of the client's message, and with what it really is."""
 
-    __slots__ = ("_headers", "_key", "_offset", "_partition", "_value", "lane", "seq")
+    __slots__ = ("_headers", "_offset", "_partition", "_value", "is_poison", "is_probe", "lane", "seq", "stranger")
 
-    def __init__(self, key: bytes, value: bytes, partition: int, offset: int, headers: Headers) -> None:
-        self._key, self._value, self._partition, self._offset, self._headers = key, value, partition, offset, headers
-        self.lane = CLOCK.identity_of_bytes[key]
-        self.seq = int(dict(headers)[SEQ_HEADER] or 0)
+    def __init__(
+        self,
+        value: bytes | None,
+        partition: int,
+        headers: Headers | None,
+        *,
+        lane: UUID | None = None,
+        seq: int = 0,
+        stranger: Stranger | None = None,
+        is_poison: bool = False,
+        is_probe: bool = False,
+    ) -> None:
+        self._value, self._partition, self._offset, self._headers = value, partition, -1, headers
+        self.lane, self.seq, self.stranger, self.is_poison, self.is_probe = lane, seq, stranger, is_poison, is_probe
 
     def partition(self) -> int:
         """Return the partition."""
@@ -41,9 +60,13 @@ class Record:
         """Return the offset."""
         return self._offset
 
+    def take_place(self, offset: int) -> None:
+        """Be given an offset."""
+        self._offset = offset
+
     def key(self) -> bytes | None:
         """Return the key."""
-        return self._key
+        return self.lane.bytes if self.lane else None
 
     def value(self) -> bytes | None:
         """Return the value."""
@@ -85,6 +108,13 @@ class Topic:
     def facts(self) -> TopicFacts:
         """Return what an admin client is told."""
         return TopicFacts(self.identity, dict(enumerate(self.first)), {p: len(log) for p, log in enumerate(self.logs)})
+
+    def append(self, record: Record) -> None:
+        """Give a record its place at the end of its partition."""
+        log = self.logs[record.partition()]
+        record.take_place(len(log))
+        log.append(record)
+        self.on_append(record)
 
     def recreate(self, identity: UUID) -> None:
         """Delete the topic and make another of the same name."""
@@ -148,10 +178,8 @@ class Producer:
     def arrive(self, queue: deque[Message]) -> None:
         """The broker appends the oldest message of a partition's queue."""
         message = queue.popleft()
-        log = self.topic.logs[message.partition]
-        record = Record(message.key, message.value, message.partition, len(log), message.headers)
-        log.append(record)
-        self.topic.on_append(record)
+        lane, seq = CLOCK.identity_of_bytes[message.key], int(dict(message.headers)[SEQ_HEADER] or 0)
+        self.topic.append(Record(message.value, message.partition, message.headers, lane=lane, seq=seq))
         self.unacknowledged.append(message)
 
     def fail(self, queue: deque[Message]) -> None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import psycopg
 
+from tests.simulation.clock import CLOCK
+
 Rows = list[tuple[Any, ...]]
 Table = dict[Any, Any]
 Write = tuple[Table, Any, Any]
@@ -31,8 +33,13 @@ class Violation(AssertionError):  # noqa: N818 - what a history ends in when the
     """A rule of the protocol is broken."""
 
 
+ANNOUNCED_SHARE: Final = 0.3
+
+
 def broken_connection() -> psycopg.OperationalError:
-    """Return the error of a connection that is gone, as libpq raises it: without an SQLSTATE."""
+    """Return the error of a connection that is gone: libpq's, without an SQLSTATE, or that of a server that stops."""
+    if CLOCK.random.random() < ANNOUNCED_SHARE:
+        return psycopg.errors.AdminShutdown("terminating connection due to administrator command")
     return psycopg.OperationalError("the connection is lost")
 
 

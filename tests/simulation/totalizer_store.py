@@ -36,6 +36,14 @@ class OffsetRow(NamedTuple):
     topic_id: UUID
 
 
+class DeadLetter(NamedTuple):
+    """A row of `dead_letters`."""
+
+    reason: str
+    lane: UUID | None
+    seq: int | None
+
+
 Waiting = tuple[int, str | None]
 """A row of `parked`: its result and the name of its total."""
 
@@ -52,6 +60,12 @@ class TotalizerStore:
         self.marks: dict[UUID, MarkRow] = {}
         self.parked: dict[tuple[UUID, int], Waiting] = {}
         self.totals: dict[str, tuple[int, int]] = {"": (0, 0)}
+        self.processed: dict[UUID, bool] = {}
+        """Ids of events without a lane that are counted."""
+        self.foreign: dict[str, tuple[int, int]] = {"": (0, 0)}
+        """What those brought to all totals together, under the empty name, and to each named one."""
+        self.dead_letters: dict[tuple[UUID, int, int], DeadLetter] = {}
+        """By topic, partition and offset."""
         self.journal = Journal()
         self._on_commit = on_commit
 
@@ -178,17 +192,47 @@ class Connection:
             row = self._get(self._store.offsets, partition)
             if row:
                 self._set(self._store.offsets, partition, OffsetRow(next_offset, row.topic_id))
-        return self._move("", p["count"], p["sum"])
+        return self._move(self._store.totals, "", p["count"], p["sum"])
 
     def count_named(self, p: Parameters) -> Rows:
         """Move the named totals."""
         for name, count, added in zip(*(parsed(p[column]) for column in ("names", "counts", "sums")), strict=True):
-            self._move(name, count, added)
+            self._move(self._store.totals, name, count, added)
         return []
 
-    def _move(self, name: str, count: int, added: Decimal | int) -> Rows:
-        had = self._get(self._store.totals, name) or (0, 0)
-        self._set(self._store.totals, name, (had[0] + count, had[1] + int(added)))
+    def _move(self, table: Table, name: str, count: int, added: Decimal | int) -> Rows:
+        had = self._get(table, name) or (0, 0)
+        self._set(table, name, (had[0] + count, had[1] + int(added)))
+        return []
+
+    def hold_day(self, _: Parameters) -> Rows:
+        """The day, which is always the same."""
+        return [(None,)]
+
+    def remember_events(self, p: Parameters) -> Rows:
+        """Remember ids; those that are new."""
+        new = [event_id for event_id in p["event_ids"] if self._get(self._store.processed, event_id) is None]
+        for event_id in new:
+            self._set(self._store.processed, event_id, True)
+        return [(event_id,) for event_id in new]
+
+    def count_foreign(self, p: Parameters) -> Rows:
+        """Keep apart what events without a lane bring."""
+        return self._move(self._store.foreign, "", p["count"], p["sum"])
+
+    def count_named_foreign(self, p: Parameters) -> Rows:
+        """The same for named totals."""
+        for name, count, added in zip(*(parsed(p[column]) for column in ("names", "counts", "sums")), strict=True):
+            self._move(self._store.foreign, name, count, added)
+        return []
+
+    def bury(self, p: Parameters) -> Rows:
+        """Keep what cannot be counted; what is there stays."""
+        places = zip(p["topic_ids"], p["partitions"], p["offsets"], strict=True)
+        letters = map(DeadLetter, p["reasons"], p["lanes"], p["seqs"])
+        for place, letter in zip(places, letters, strict=True):
+            if self._get(self._store.dead_letters, place) is None:
+                self._set(self._store.dead_letters, place, letter)
         return []
 
     def schema(self, _: Parameters) -> Rows:
@@ -216,6 +260,11 @@ _HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
     SQL.advance_lanes: Connection.advance_lanes,
     SQL.finish: Connection.finish,
     SQL.count_named: Connection.count_named,
+    SQL.hold_day: Connection.hold_day,
+    SQL.remember_events: Connection.remember_events,
+    SQL.count_foreign: Connection.count_foreign,
+    SQL.count_named_foreign: Connection.count_named_foreign,
+    SQL.bury: Connection.bury,
     SQL.announce: Connection.nothing,
     SQL.store_end_offsets: Connection.nothing,
     SQL.oldest_parked: Connection.nothing,

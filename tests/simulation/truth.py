@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sumflow.sums.event import Position
 from tests.simulation.adder_store import AdderStore, LaneRow
-from tests.simulation.kafka import Record, Topic
+from tests.simulation.kafka import Record, Stranger, Topic
 from tests.simulation.storage import Violation, Write
 from tests.simulation.totalizer_store import TotalizerStore
 
@@ -33,9 +33,18 @@ class Operation:
     is_waiting: bool = False
     is_unknown: bool = False
     """Sent, and nobody said what became of it; it is sent again only if it has a request id."""
+    is_refused: bool = False
+    """Its id was used before, for something else."""
     acknowledged: Position | None = None
     places: list[Place] = field(default_factory=list)
     """Where its first addition was stored; more than one is a double, unless a fail-over lost the others."""
+    rivals: list[Operation] = field(default_factory=list)
+    """Other operations that a careless client gave the same id: one of them all can be stored."""
+
+    @property
+    def first(self) -> Addition:
+        """Its first addition, which no other operation has."""
+        return self.xs[0], self.ys[0], self.totals[0] if self.totals else ""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +56,8 @@ class LaneTruth:
     """Of all up to each seq."""
     named: list[Named] = field(default_factory=lambda: [{}])
     """What is under each name up to each seq."""
+    partition: int | None = None
+    """Where all of it goes."""
     published: int = 0
     """Up to where Kafka has it without a gap."""
     ahead: set[int] = field(default_factory=set)
@@ -64,9 +75,11 @@ class Truth:
         self._topic = topic
         self.adder = AdderStore(self._adder_committed)
         self.totalizer = TotalizerStore(self._totalizer_committed)
-        self.operations: dict[int, Operation] = {}
-        """By the x of the first addition."""
+        self.operations: dict[Addition, Operation] = {}
+        """By their first additions."""
         self._lanes: defaultdict[UUID, LaneTruth] = defaultdict(LaneTruth)
+        self._strangers: dict[UUID, Stranger] = {}
+        """Every event without a lane that was ever written, by its id."""
         self.lost: set[Place] = set()
         """What a fail-over to a stale replica took away."""
 
@@ -97,10 +110,23 @@ class Truth:
             count, value = named.get(name, (0, 0))
             named = named | {name: (count + 1, value + x + y)}
         truth.named.append(named)
-        if operation := self.operations.get(x):
-            if not all(earlier in self.lost for earlier in operation.places):
-                raise Violation(f"operation {x} was stored twice: {operation.places} and {place}")
+        if operation := self.operations.get(addition):
+            if self._is_kept(operation):
+                raise Violation(f"operation {addition} was stored twice: {operation.places} and {place}")
+            if any(map(self._is_kept, operation.rivals)):
+                raise Violation(f"operation {addition} was stored at {place}, and another with its id before")
             operation.places.append(place)
+
+    def _is_kept(self, operation: Operation) -> bool:
+        return not all(place in self.lost for place in operation.places)
+
+    def refused(self, operation: Operation, message: str) -> None:
+        """Check what the client is told whose id was used before: for what, which is true, and it was not for this."""
+        if operation.places and self._is_kept(operation):
+            raise Violation(f"operation {operation.first} is stored, and was refused: {message}")
+        if not any(f" {rival.xs[0]} + {rival.ys[0]}" in message for rival in operation.rivals if rival.places):
+            raise Violation(f"operation {operation.first} was refused for another that is not stored: {message}")
+        operation.is_refused = True
 
     def _check_lane(self, number: int, row: LaneRow) -> None:
         truth = self._lanes[row.lane]
@@ -125,7 +151,14 @@ class Truth:
 
     def appended(self, record: Record) -> None:
         """Check a record that Kafka has from now on."""
+        if record.stranger:
+            self._strangers[record.stranger.event_id] = record.stranger
+        if record.lane is None:
+            return
         truth, seq = self._lanes[record.lane], record.seq
+        if truth.partition not in (None, record.partition()):
+            raise Violation(f"{record.lane}:{seq} went to partition {record.partition()}, others to {truth.partition}")
+        truth.partition = record.partition()
         if seq >= len(truth.additions):
             raise Violation(f"{record.lane}:{seq} was published before it was stored")
         if seq != truth.published + 1:
@@ -159,27 +192,69 @@ class Truth:
                 sums = self._lanes[key].sums
                 if value.mark >= len(sums) or value.counted != value.mark or value.sum != sums[value.mark]:
                     raise Violation(f"lane {key} has {value}, its sums are {sums}")
+            elif table is store.dead_letters:
+                self._check_dead_letter(*key)
         for table, key, value in writes:
             if table is store.offsets and value.topic_id == self._topic.identity:
                 self._check_nothing_skipped(key, value.next_offset)
+        self._check_parked(writes)
         if store.totals != (expected := self._expected_totals()):
             raise Violation(f"the totals are {store.totals}, the lanes make {expected}")
 
     def _expected_totals(self) -> Named:
         """Return what the counted events of all lanes make under each name; a name that nothing has is not there."""
-        rows = self.totalizer.marks
-        unnamed, value = sum(row.counted for row in rows.values()), sum(row.sum for row in rows.values())
-        named: Named = {}
+        rows, foreign = self.totalizer.marks, self._foreign()
+        if foreign != self.totalizer.foreign:
+            raise Violation(f"events without a lane brought {foreign}, kept apart are {self.totalizer.foreign}")
+        count = foreign[""][0] + sum(row.counted for row in rows.values())
+        value = foreign[""][1] + sum(row.sum for row in rows.values())
+        named = {name: brought for name, brought in foreign.items() if name}
         for lane, row in rows.items():
-            for name, (count, brought) in self._lanes[lane].named[row.mark].items():
-                had = named.get(name, (0, 0))
-                named[name] = (had[0] + count, had[1] + brought)
-                unnamed, value = unnamed - count, value - brought
-        return {"": (unnamed, value)} | named
+            for name, brought in self._lanes[lane].named[row.mark].items():
+                _add(named, name, *brought)
+        for brought in named.values():
+            count, value = count - brought[0], value - brought[1]
+        return {"": (count, value)} | named
+
+    def _foreign(self) -> Named:
+        """Return what the events without a lane that are counted make, of all names together and of each."""
+        foreign: Named = {"": (0, 0)}
+        for event_id in self.totalizer.processed:
+            stranger = self._strangers[event_id]
+            _add(foreign, "", 1, stranger.result)
+            if stranger.total:
+                _add(foreign, stranger.total, 1, stranger.result)
+        return foreign
+
+    def _check_dead_letter(self, topic_id: UUID, partition: int, offset: int) -> None:
+        """What is put aside is what cannot be counted, and nothing else."""
+        if topic_id == self._topic.identity and not self._topic.logs[partition][offset].is_poison:
+            raise Violation(f"{self._topic.logs[partition][offset]} is an event, and was put aside")
+
+    def _check_parked(self, writes: list[Write]) -> None:
+        """A lane's row says how many of its events wait."""
+        store = self.totalizer
+        for lane in {key for table, key, _ in writes if table is store.marks}:
+            waiting = sum(of == lane for of, _ in store.parked)
+            if store.marks[lane].parked != waiting:
+                raise Violation(f"{waiting} events of {lane} wait, its row says {store.marks[lane]}")
 
     def _check_nothing_skipped(self, partition: int, next_offset: int) -> None:
-        store = self.totalizer
         for record in self._topic.logs[partition][:next_offset]:
+            if not self._is_settled(record):
+                raise Violation(f"{record} was skipped in partition {partition}")
+
+    def _is_settled(self, record: Record) -> bool:
+        """Tell whether the totalizer knows what became of a record that it has read."""
+        store = self.totalizer
+        if record.lane:
             row = store.marks.get(record.lane)
-            if (row is None or row.mark < record.seq) and (record.lane, record.seq) not in store.parked:
-                raise Violation(f"{record.lane}:{record.seq} was skipped in partition {partition}")
+            return (row is not None and row.mark >= record.seq) or (record.lane, record.seq) in store.parked
+        if record.stranger:
+            return record.stranger.event_id in store.processed
+        return record.is_probe or (self._topic.identity, record.partition(), record.offset()) in store.dead_letters
+
+
+def _add(named: Named, name: str, count: int, value: int) -> None:
+    had = named.get(name, (0, 0))
+    named[name] = (had[0] + count, had[1] + value)

@@ -74,6 +74,8 @@ class World:
         self.owners: list[int] = []
         self.is_recreated = False
         self.tears_batch = False
+        self.is_harmed = False
+        """Whether there was a fault."""
         self.rebalance()
 
     def pick(self, choices: Sequence[_T]) -> _T:
@@ -91,9 +93,27 @@ class World:
         chance = self.random.random()
         totals = tuple(TOTALS[(int(chance * 1000) + i) % len(TOTALS)] for i in range(size))
         request_id = f"request-{number}" if chance < 0.6 else ""
-        operation = Operation(xs, tuple(range(size)), request_id, totals if any(totals) else ())
-        self.truth.operations[xs[0]] = operation
+        self._add(Operation(xs, tuple(range(size)), request_id, totals if any(totals) else ()))
+
+    def _add(self, operation: Operation) -> None:
+        self.truth.operations[operation.first] = operation
         self.operations.append(operation)
+
+    def add_rival(self, operation: Operation) -> None:
+        """A careless client gives another addition an id that it has used: only numbers, or only the name, differ."""
+        number, chance = len(self.operations), self.random.random()
+        ys = tuple(1000 * number + y for y in operation.ys)
+        rival = replace(operation, places=[], rivals=[], is_waiting=False, is_unknown=False, acknowledged=None)
+        if chance < 0.4:
+            rival.ys = ys
+        elif chance < 0.7:
+            rival.xs = tuple(1000 * number + i for i in range(1, len(ys) + 1))
+        else:
+            rival.totals = (f"name-{number}",) * len(ys)
+        rival.rivals = [operation, *operation.rivals]
+        for each in rival.rivals:
+            each.rivals.append(rival)
+        self._add(rival)
 
     def send(self, operation: Operation) -> bool:
         """Send an operation to some adder; return False if that has no lane open or no room."""
@@ -121,7 +141,9 @@ class World:
         elif outcome.message == real_writer._OPEN:
             operation.is_unknown = True
         elif outcome.message != real_writer._NOT_STORED:
-            raise Violation(f"a repeat was refused: {outcome.message}")
+            self.truth.refused(operation, outcome.message)
+        if isinstance(outcome, Refused) and not (self.is_harmed or operation.rivals):
+            raise Violation(f"nothing is wrong, and an addition was refused: {outcome.message}")
 
     def cut(self, task: Task) -> None:
         """Cut a process's connection with its database."""
@@ -176,6 +198,8 @@ class World:
             vars(process).clear()
         for producer in self.orphans:
             producer.drop()
+        for operation in self.operations:
+            operation.rivals.clear()
         self.truth.close()
         vars(self).clear()
 
