@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.simulation import strangers
 from tests.simulation.clock import CLOCK
+from tests.simulation.happenings import (
+    client_sends,
+    messages_are_acknowledged,
+    messages_arrive,
+    relay_goes_on,
+    time_passes,
+    writer_goes_on,
+)
 from tests.simulation.processes import Member
 from tests.simulation.tasks import Task
+from tests.simulation.totalizer_store import STATEMENTS
 from tests.simulation.world import World
 
 Fault = Callable[[World], bool]
+_STATEMENTS: Final = sorted(STATEMENTS)
+OCCASIONS_LIMIT: Final = 3
+STATEMENTS_LIMIT: Final = 8
+"""A process goes on by so many statements at most before it dies."""
 DEPTHS: Final = (1, 1, 2, 3, 6)
 """How many transactions a replica or a backup has not seen."""
 
@@ -43,34 +56,43 @@ def client_uses_an_id_again(world: World) -> bool:
     return bool(known)
 
 
-def _go_on_to_some_point(world: World, task: Task) -> None:
-    """Let a process go on by some statements; the last of them was sent, and is carried out or not."""
-    for _ in range(world.between(0, 3)):
-        task.step()
+def _something_is_acknowledged(world: World) -> bool:
+    for happening in (client_sends, writer_goes_on, relay_goes_on, messages_arrive, messages_are_acknowledged):
+        happening(world)
+    return True
+
+
+def _go_on_to_some_point(world: World, task: Task, occasions: Sequence[Fault]) -> None:
+    """Give a process something to do, and let it go on by some statements; the last is carried out or not."""
+    for _ in range(world.between(0, OCCASIONS_LIMIT)):
+        world.pick(occasions)(world)
+    for _ in range(world.between(0, STATEMENTS_LIMIT)):
+        if not task.step():
+            return
     if world.random.random() < 0.5:
         task.execute()
 
 
-def _lose_connection(world: World, task: Task) -> bool:
-    _go_on_to_some_point(world, task)
+def writer_loses_connection(world: World) -> bool:
+    """A writer's connection breaks; its last statement was executed, will be, or never is."""
+    task = world.pick(world.adders).task
+    _go_on_to_some_point(world, task, _WRITES)
     world.cut(task)
     return True
 
 
-def writer_loses_connection(world: World) -> bool:
-    """A writer's connection breaks; its last statement was executed, will be, or never is."""
-    return _lose_connection(world, world.pick(world.adders).task)
-
-
 def relay_loses_connection(world: World) -> bool:
     """A relay's connection breaks."""
-    return _lose_connection(world, world.pick(world.relays).task)
+    task = world.pick(world.relays).task
+    _go_on_to_some_point(world, task, _PUBLISHES)
+    world.cut(task)
+    return True
 
 
 def adder_is_killed(world: World) -> bool:
     """kill -9 of an adder at an await point."""
     index = world.between(0, len(world.adders) - 1)
-    _go_on_to_some_point(world, world.adders[index].task)
+    _go_on_to_some_point(world, world.adders[index].task, _WRITES)
     world.kill_adder(index)
     return True
 
@@ -78,8 +100,20 @@ def adder_is_killed(world: World) -> bool:
 def relay_is_killed(world: World) -> bool:
     """kill -9 of a relay at an await point, its messages on the way."""
     index = world.between(0, len(world.relays) - 1)
-    _go_on_to_some_point(world, world.relays[index].task)
+    _go_on_to_some_point(world, world.relays[index].task, _PUBLISHES)
     world.kill_relay(index)
+    return True
+
+
+def adder_is_stopped(world: World) -> bool:
+    """An adder is asked to end; it answers those who wait, closes its lane, and another takes its place."""
+    world.pick(world.adders).stop()
+    return True
+
+
+def relay_is_stopped(world: World) -> bool:
+    """A relay is asked to end; it records what was acknowledged, and another takes its place."""
+    world.pick(world.relays).stop()
     return True
 
 
@@ -111,8 +145,9 @@ def adder_database_fails_over(world: World) -> bool:
 
 
 def batch_is_torn(world: World) -> bool:
-    """Of the next messages that arrive the first does not, and those behind it do all the same."""
+    """Of a partition's messages the first does not arrive, and some behind it do, now or when there are some."""
     world.tears_batch = True
+    messages_arrive(world)
     return True
 
 
@@ -129,6 +164,14 @@ def totalizer_is_killed(world: World) -> bool:
     return True
 
 
+def totalizer_is_stopped(world: World) -> bool:
+    """A totalizer leaves its group, and another comes."""
+    index = world.between(0, len(world.members) - 1)
+    world.members[index].stop()
+    world.kill_member(index)
+    return True
+
+
 def group_rebalances(world: World) -> bool:
     """Partitions change hands while their old owners hold what they fetched."""
     world.rebalance()
@@ -136,8 +179,8 @@ def group_rebalances(world: World) -> bool:
 
 
 def totalizer_statement_fails(world: World) -> bool:
-    """The connection breaks at some statement of the next transaction."""
-    _some_member(world).transactions.fails_at = world.between(1, 8)
+    """The connection breaks at a statement of some kind, when a transaction next comes to one."""
+    _some_member(world).transactions.fails_at = world.pick(_STATEMENTS)
     return True
 
 
@@ -189,7 +232,8 @@ def foreign_event_comes(world: World) -> bool:
 
 def foreign_event_comes_again(world: World) -> bool:
     """Another producer sends an event twice, perhaps to another partition."""
-    return strangers.repeat(world.topic, _some_partition(world))
+    strangers.repeat(world.topic, _some_partition(world))
+    return True
 
 
 def garbage_comes(world: World) -> bool:
@@ -222,6 +266,9 @@ def retention_passes(world: World) -> bool:
     return bool(known)
 
 
+_WRITES: Final = (client_sends, client_sends, client_repeats_acknowledged, client_sends_twice, adder_is_stopped)
+_PUBLISHES: Final = (time_passes, _something_is_acknowledged, messages_are_acknowledged, relay_is_stopped)
+
 FAULTS: Final[list[Fault]] = [
     client_gives_up,
     client_sends_twice,
@@ -232,15 +279,20 @@ FAULTS: Final[list[Fault]] = [
     writer_loses_connection,
     relay_loses_connection,
     adder_is_killed,
+    adder_is_killed,
     relay_is_killed,
     relay_is_killed,
     relay_is_killed,
+    adder_is_stopped,
+    relay_is_stopped,
+    totalizer_is_stopped,
     adder_database_crashes,
     adder_database_fails_over,
     batch_is_torn,
     batch_is_torn,
     totalizer_is_killed,
     group_rebalances,
+    totalizer_statement_fails,
     totalizer_statement_fails,
     totalizer_commit_is_not_answered,
     record_arrives_damaged,
@@ -258,6 +310,9 @@ FAULTS: Final[list[Fault]] = [
     probe_comes,
 ]
 """The more often one stands here, the more often it is picked."""
+
+IN_GOOD_ORDER: Final[list[Fault]] = [adder_is_stopped, relay_is_stopped, totalizer_is_stopped]
+"""Faults that no client may notice."""
 
 AFTERMATH: Final[list[Fault]] = [stray_statement_runs, server_notices_the_dead, orphans_are_dropped]
 """What follows from other faults, at some time."""

@@ -43,6 +43,7 @@ def relay_goes_on(world: World) -> bool:
 
 def _one_goes_on(world: World, tasks: list[Task]) -> bool:
     """Often all that it can do; else a statement and its answer, or one half of it, so that others act in between."""
+    world.follow_stopped()
     awake = [task for task in tasks if task.is_awake]
     if not awake:
         return False

@@ -59,6 +59,7 @@ class Settings:
     adder_max_pending: int
     totals: TotalizerStore
     kafka_topic: str = "sums"
+    kafka_group: str = "totalizer-group"
     relay_adoption_interval_s: float = 5.0
     processed_events_retention_days: int = 30
 
@@ -122,9 +123,14 @@ class Relay:
         self.is_stopping = asyncio.Event()
         self._wake = asyncio.Event()
 
+    def stop(self) -> None:
+        """Let the process end in good order."""
+        self.is_stopping.set()
+        self._wake.set()
+
     async def _run(self) -> None:
         settings: Any = self._settings
-        while True:
+        while not self.is_stopping.is_set():
             session = RelaySession(settings, NOTHING, self._wake, self.is_stopping)
             publisher = SimulatedPublisher(settings.topic, settings.capacity, self._wake.set)
             connection: Any = Connection(settings.store, synchronous=False)
@@ -192,6 +198,10 @@ class Member:
         for event in self.group:
             self.totalizer._feed(event)
         self.group.clear()
+
+    def stop(self) -> None:
+        """End in good order, what was fetched is left to others."""
+        self.totalizer._feed(machine.StopRequested())
 
     def take(self) -> None:
         """The second half: count what was fetched."""

@@ -13,7 +13,7 @@ import psycopg
 from sumflow.sums.event import Event, Payload
 from sumflow.totalizer import ledger, upkeep
 from sumflow.totalizer.positions import TopicFacts
-from sumflow.totalizer.records import Batch, LaneEvent
+from sumflow.totalizer.records import Batch, ForeignEvent, LaneEvent, Poison
 from tests.simulation.totalizer_store import Connection, TotalizerStore
 
 TOPIC_ID: Final = UUID(int=5)
@@ -42,8 +42,9 @@ class BothTotalizers:
     def __post_init__(self) -> None:
         self.store = TotalizerStore(lambda _: None)
         self.real = psycopg.connect(self.url, autocommit=True)
+        upkeep.turn_day(self.real, 30)
         facts = TopicFacts(TOPIC_ID, {}, dict.fromkeys(range(PARTITIONS), 0))
-        simulated: Any = Connection(self.store, 0)
+        simulated: Any = Connection(self.store)
         for connection in (simulated, self.real):
             upkeep.register(connection, "sums", facts, dict.fromkeys(range(PARTITIONS), 0))
         simulated.commit()
@@ -72,17 +73,21 @@ class BothTotalizers:
     def _batch(self) -> Batch:
         batch = Batch()
         for _ in range(self.random.randint(1, 6)):
-            partition, lane = self.random.randrange(PARTITIONS), self.random.choice(_LANES)
-            mark = self.store.marks[lane].mark if lane in self.store.marks else 0
-            seq = max(1, mark + self.random.randint(-1, 4))
-            payload = Payload(seq, 1, seq + 1)
-            created_at = datetime(2026, 1, 2, tzinfo=UTC)
-            event = Event(UUID(int=seq), "sum", str(lane), "sum.calculated", payload, created_at)
+            partition, chance = self.random.randrange(PARTITIONS), self.random.random()
             offset = batch.next_offsets.get(partition, self.offsets[partition])
-            batch.lanes.setdefault(lane, []).append(
-                LaneEvent(seq, event, partition, offset, self.random.choice(TOTALS))
-            )
             batch.next_offsets[partition] = offset + 1
+            if chance < 0.1:
+                lane = self.random.choice([*_LANES, None])
+                batch.poison.append(Poison(partition, offset, None, b"{", 1, [], "no event", lane, 1 if lane else None))
+            elif chance < 0.3:
+                event = _event("till", self.random.randint(100, 130))
+                batch.foreign.append(ForeignEvent(event, self.random.choice(TOTALS)))
+            else:
+                lane = self.random.choice(_LANES)
+                mark = self.store.marks[lane].mark if lane in self.store.marks else 0
+                seq = max(1, mark + self.random.randint(-1, 4))
+                read = LaneEvent(seq, _event(str(lane), seq), partition, offset, self.random.choice(TOTALS))
+                batch.lanes.setdefault(lane, []).append(read)
         return batch
 
     def _on_real(self, batch: Batch, reading: ledger.Reading, is_kept: bool) -> tuple[int, ...] | None:
@@ -93,7 +98,7 @@ class BothTotalizers:
             return None
 
     def _on_simulated(self, batch: Batch, reading: ledger.Reading, is_kept: bool) -> tuple[int, ...] | None:
-        connection: Any = Connection(self.store, 0)
+        connection: Any = Connection(self.store)
         try:
             outcome = ledger.record_batch(connection, batch, reading)
         except ledger.OwnershipLostError:
@@ -116,9 +121,24 @@ class BothTotalizers:
         assert ask("SELECT name, count, sum FROM totals ORDER BY 1") == [
             (name, *row) for name, row in sorted(store.totals.items())
         ]
+        assert ask("SELECT event_id FROM processed_events ORDER BY 1") == [
+            (known,) for known in sorted(store.processed)
+        ]
+        assert ask(
+            "SELECT '', count, sum FROM foreign_totals UNION ALL SELECT * FROM named_foreign_totals ORDER BY 1"
+        ) == [(name, *row) for name, row in sorted(store.foreign.items())]
+        assert ask('SELECT topic_id, partition, "offset", reason, lane, seq FROM dead_letters ORDER BY 1, 2, 3') == [
+            (*place, *letter) for place, letter in sorted(store.dead_letters.items())
+        ]
 
     def _ask(self, query: LiteralString) -> list[Any]:
         return self.real.execute(query).fetchall()
+
+
+def _event(aggregate_id: str, number: int) -> Event:
+    created_at = datetime(2026, 1, 2, tzinfo=UTC)
+    payload = Payload(number, 1, number + 1)
+    return Event(UUID(int=number), "sum", aggregate_id, "sum.calculated", payload, created_at)
 
 
 def _essence(outcome: ledger.Outcome) -> tuple[int, ...]:

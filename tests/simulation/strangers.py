@@ -27,13 +27,13 @@ def write(topic: Topic, partition: int) -> None:
     topic.append(Record(_event(event_id, x, x + 1), partition, headers, stranger=stranger))
 
 
-def repeat(topic: Topic, partition: int) -> bool:
-    """Write an event again that some partition has; return False if there is none."""
+def repeat(topic: Topic, partition: int) -> None:
+    """Write an event again that some partition has, or a new one twice if there is none."""
+    if not any(record.stranger for log in topic.logs for record in log):
+        write(topic, int(CLOCK.random.random() * len(topic.logs)))
     known = [record for log in topic.logs for record in log if record.stranger]
-    if known:
-        record = known[int(CLOCK.random.random() * len(known))]
-        topic.append(Record(record.value(), partition, record.headers(), stranger=record.stranger))
-    return bool(known)
+    record = known[int(CLOCK.random.random() * len(known))]
+    topic.append(Record(record.value(), partition, record.headers(), stranger=record.stranger))
 
 
 def spoil(topic: Topic, partition: int) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, Final
 
 import psycopg
 
 from sumflow.adder.claims import Lane
+from tests.simulation import crash_points
 from tests.simulation.adder_store import AdderStore, Session
 from tests.simulation.clock import CLOCK
 from tests.simulation.storage import Blocked, Rows, broken_connection
@@ -174,6 +176,10 @@ class Task:
             if not self.step():
                 return taken > 0
         return True
+
+    def stopped_at(self) -> Iterable[tuple[CodeType, int]]:
+        """Return code and line of each function that it is in."""
+        return crash_points.stopped_at(self._work)
 
     def close(self) -> None:
         """End the process for good."""

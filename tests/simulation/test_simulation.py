@@ -11,8 +11,6 @@ import os
 import pytest
 
 from tests.simulation import runner
-from tests.simulation.faults import AFTERMATH, FAULTS
-from tests.simulation.happenings import WORK
 from tests.simulation.history import History
 from tests.simulation.simulated import simulated
 
@@ -42,14 +40,3 @@ def test_histories_leave_nothing_to_the_garbage_collector() -> None:
         for seed in range(20):
             History(seed).run()
         assert gc.collect() == 0
-
-
-def test_every_happening_happens() -> None:
-    """Each kind of work and of fault is met often in an ordinary run: none is dead wood."""
-    met = [{line.split()[-1] for line in runner.trace(seed)} for seed in range(1_000)]
-    rare = [
-        happening.__name__
-        for happening in (*WORK, *FAULTS, *AFTERMATH)
-        if sum(happening.__name__ in m for m in met) < 3
-    ]
-    assert rare == []

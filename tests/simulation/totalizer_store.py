@@ -6,9 +6,10 @@ after the other shows everything that they can do to each other. `test_stores` h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -66,6 +67,8 @@ class TotalizerStore:
         """What those brought to all totals together, under the empty name, and to each named one."""
         self.dead_letters: dict[tuple[UUID, int, int], DeadLetter] = {}
         """By topic, partition and offset."""
+        self.failures: Counter[str] = Counter()
+        """At which statements transactions failed."""
         self.journal = Journal()
         self._on_commit = on_commit
 
@@ -82,22 +85,23 @@ class Connection:
 
     Args:
         store: the database.
-        fails_at: the statement, from 1, at which the connection breaks; 0 for none.
+        breaks: tells before each statement whether the connection breaks there.
     """
 
-    def __init__(self, store: TotalizerStore, fails_at: int) -> None:
+    def __init__(self, store: TotalizerStore, breaks: Callable[[str], bool] | None = None) -> None:
         self._store = store
+        self._breaks = breaks
         self._writes: dict[int, Table] = {}
         self._tables: dict[int, Table] = {}
-        self._until_failure = fails_at
         self._rows: Rows = []
 
     def execute(self, query: str, parameters: Parameters | None = None) -> Connection:
         """Run one statement; the rows are there until the next."""
-        self._until_failure -= 1
-        if self._until_failure == 0:
+        handler = _HANDLERS[query]
+        if self._breaks and self._breaks(handler.__name__):
+            self._store.failures[handler.__name__] += 1
             raise broken_connection()
-        self._rows = _HANDLERS[query](self, parameters or {})
+        self._rows = handler(self, parameters or {})
         return self
 
     def fetchall(self) -> Rows:
@@ -106,6 +110,11 @@ class Connection:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self._rows)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether there is something to commit."""
+        return bool(self._writes)
 
     def commit(self) -> None:
         """Make what was written so far permanent."""
@@ -273,24 +282,31 @@ _HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
 }
 
 
-class Transactions:
-    """The consumer's session: hands out one transaction after the other.
+STATEMENTS: Final = frozenset(handler.__name__ for handler in _HANDLERS.values())
+"""By the names of those who carry them out."""
 
-    `fails_at` and `loses_commit` arrange what happens to the next one.
-    """
+
+class Transactions:
+    """The consumer's session: hands out one transaction after the other."""
 
     def __init__(self, store: TotalizerStore) -> None:
         self._store = store
-        self.fails_at = 0
+        self.fails_at = ""
+        """The connection breaks before the next of these statements, one of STATEMENTS."""
         self.loses_commit: bool | None = None
-        """The answer to the next COMMIT is lost; True: after it was carried out, False: before."""
+        """The answer to the next COMMIT of something is lost; True: after it was carried out, False: before."""
         self._connection: Connection | None = None
 
     def transaction(self) -> Transactions:
         """Begin a transaction, to be used as a context manager."""
-        self._connection = Connection(self._store, self.fails_at)
-        self.fails_at = 0
+        self._connection = Connection(self._store, self._breaks if self.fails_at else None)
         return self
+
+    def _breaks(self, statement: str) -> bool:
+        if statement != self.fails_at:
+            return False
+        self.fails_at = ""
+        return True
 
     def __enter__(self) -> Connection:
         assert self._connection
@@ -300,7 +316,9 @@ class Transactions:
         assert self._connection
         if kind is not None:
             return
-        lost, self.loses_commit = self.loses_commit, None
+        lost = None
+        if self._connection.has_written:
+            lost, self.loses_commit = self.loses_commit, None
         if lost is not False:
             self._connection.commit()
         if lost is not None:

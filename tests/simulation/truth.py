@@ -33,6 +33,10 @@ class Operation:
     is_waiting: bool = False
     is_unknown: bool = False
     """Sent, and nobody said what became of it; it is sent again only if it has a request id."""
+    attempts: int = 0
+    """So many requests of it may still be stored: they are on their way, or nobody said what became of them."""
+    stored_before: int = 0
+    """How often it was stored when the first of them was sent."""
     is_refused: bool = False
     """Its id was used before, for something else."""
     acknowledged: Position | None = None
@@ -115,10 +119,25 @@ class Truth:
                 raise Violation(f"operation {addition} was stored twice: {operation.places} and {place}")
             if any(map(self._is_kept, operation.rivals)):
                 raise Violation(f"operation {addition} was stored at {place}, and another with its id before")
+            if not operation.attempts:
+                raise Violation(f"operation {addition} was stored, and the client knows that it was not")
             operation.places.append(place)
 
     def _is_kept(self, operation: Operation) -> bool:
         return not all(place in self.lost for place in operation.places)
+
+    def sent(self, operation: Operation) -> None:
+        """Know of one more request that may be stored."""
+        if not operation.attempts:
+            operation.stored_before = len(operation.places)
+        operation.attempts += 1
+
+    def not_stored(self, operation: Operation) -> None:
+        """Check what the client is told: this request was not stored."""
+        operation.attempts -= 1
+        is_explained = operation.acknowledged or operation.attempts or len(operation.places) == operation.stored_before
+        if not is_explained:
+            raise Violation(f"operation {operation.first} was stored, and the client is told that it was not")
 
     def refused(self, operation: Operation, message: str) -> None:
         """Check what the client is told whose id was used before: for what, which is true, and it was not for this."""
@@ -126,7 +145,7 @@ class Truth:
             raise Violation(f"operation {operation.first} is stored, and was refused: {message}")
         if not any(f" {rival.xs[0]} + {rival.ys[0]}" in message for rival in operation.rivals if rival.places):
             raise Violation(f"operation {operation.first} was refused for another that is not stored: {message}")
-        operation.is_refused = True
+        operation.is_refused, operation.attempts = True, operation.attempts - 1
 
     def _check_lane(self, number: int, row: LaneRow) -> None:
         truth = self._lanes[row.lane]
@@ -183,7 +202,7 @@ class Truth:
         earlier = operation.acknowledged
         if earlier and earlier != position and (earlier.lane, earlier.seq) not in self.lost:
             raise Violation(f"a request was answered with {earlier}, its repeat with {position}")
-        operation.acknowledged = position
+        operation.acknowledged, operation.attempts = position, operation.attempts - 1
 
     def _totalizer_committed(self, writes: list[Write]) -> None:
         store = self.totalizer

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from types import CodeType
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -37,6 +38,12 @@ class Adder:
         self.writer = SimulatedWriter(settings, NOTHING, asyncio.Event())
         self.task = Task(settings.store, self.writer.run())
         self.answers: list[Answer] = []
+        self.is_stopping = False
+
+    def stop(self) -> None:
+        """End in good order: the server takes no call any more, then the writer answers those who wait."""
+        self.is_stopping = True
+        self.writer.stop()
 
 
 class World:
@@ -74,6 +81,8 @@ class World:
         self.owners: list[int] = []
         self.is_recreated = False
         self.tears_batch = False
+        self.crashes: set[tuple[CodeType, int]] | None = None
+        """Code and line where processes were killed; None if nobody wants to know."""
         self.is_harmed = False
         """Whether there was a fault."""
         self.rebalance()
@@ -103,7 +112,7 @@ class World:
         """A careless client gives another addition an id that it has used: only numbers, or only the name, differ."""
         number, chance = len(self.operations), self.random.random()
         ys = tuple(1000 * number + y for y in operation.ys)
-        rival = replace(operation, places=[], rivals=[], is_waiting=False, is_unknown=False, acknowledged=None)
+        rival = Operation(operation.xs, operation.ys, operation.request_id, operation.totals)
         if chance < 0.4:
             rival.ys = ys
         elif chance < 0.7:
@@ -116,8 +125,10 @@ class World:
         self._add(rival)
 
     def send(self, operation: Operation) -> bool:
-        """Send an operation to some adder; return False if that has no lane open or no room."""
+        """Send an operation to some adder; return False if that has no lane open, no room or no time."""
         adder = self.pick(self.adders)
+        if adder.is_stopping:
+            return False
         answer: Any = Answer(lambda outcome: self._told(operation, outcome))
         try:
             request = Request(operation.xs, operation.ys, operation.request_id, None, answer, totals=operation.totals)
@@ -125,6 +136,7 @@ class World:
         except Refused:
             return False
         adder.answers.append(answer)
+        self.truth.sent(operation)
         operation.is_waiting, operation.is_unknown = True, False
         self._answers[operation] = answer
         return True
@@ -140,7 +152,9 @@ class World:
             self.truth.acknowledged(operation, outcome)
         elif outcome.message == real_writer._OPEN:
             operation.is_unknown = True
-        elif outcome.message != real_writer._NOT_STORED:
+        elif outcome.message == real_writer._NOT_STORED:
+            self.truth.not_stored(operation)
+        else:
             self.truth.refused(operation, outcome.message)
         if isinstance(outcome, Refused) and not (self.is_harmed or operation.rivals):
             raise Violation(f"nothing is wrong, and an addition was refused: {outcome.message}")
@@ -167,6 +181,7 @@ class World:
     def kill_adder(self, index: int) -> None:
         """kill -9; another process takes its place."""
         killed = self.adders[index]
+        self._note_crash(killed.task)
         for operation in self.operations:
             if operation.is_waiting and self._answers[operation] in killed.answers:
                 self.give_up(operation)
@@ -177,11 +192,34 @@ class World:
     def kill_relay(self, index: int) -> None:
         """kill -9; another process takes its place."""
         killed = self.relays[index]
+        self._note_crash(killed.task)
         killed.retire()
         self.cut(killed.task)
         self._graves.append(killed)
         self.relays[index] = Relay(self._successor(index))
         self.orphans += killed.retired
+
+    @property
+    def adders_started(self) -> int:
+        """How many adders there were, the living ones included."""
+        return len(self.adders) + sum(isinstance(process, Adder) for process in self._graves)
+
+    def _note_crash(self, task: Task) -> None:
+        if self.crashes is not None:
+            self.crashes.update(task.stopped_at())
+
+    def follow_stopped(self) -> None:
+        """Put others in the places of adders and relays that have ended in good order."""
+        for index, adder in enumerate(self.adders):
+            if adder.task.is_finished:
+                self._graves.append(adder)
+                self.adders[index] = Adder(self._successor(index))
+        for index, relay in enumerate(self.relays):
+            if relay.task.is_finished:
+                relay.retire()
+                self._graves.append(relay)
+                self.orphans += relay.retired
+                self.relays[index] = Relay(self._successor(index))
 
     def close(self) -> None:
         """End all processes, and let go of whatever refers to each other: nothing is left to the garbage collector.
