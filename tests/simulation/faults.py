@@ -154,7 +154,7 @@ def batch_is_torn(world: World) -> bool:
 def orphans_are_dropped(world: World) -> bool:
     """What dead producers had on the way is lost."""
     has_some = any(producer in world.orphans for producer in world.producers())
-    world.orphans.clear()
+    world.drop_orphans()
     return has_some
 
 

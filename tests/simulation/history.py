@@ -113,7 +113,7 @@ class History:
             world.run_stray()
         world.truth.adder.end_abandoned()
         world.producers()
-        world.orphans.clear()
+        world.drop_orphans()
         self._until("every operation is answered", self._is_answered, self._answer)
         self._until("every lane is published", self._is_published, self._publish)
         self._until("every partition is read, or halted as it must", self._is_read, self._read)

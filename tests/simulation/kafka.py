@@ -169,8 +169,10 @@ class Producer:
 
     def drop(self) -> None:
         """Forget everything that is on its way."""
-        self.waiting.clear()
+        for queue in self.waiting:
+            queue.clear()
         self.unacknowledged.clear()
+        self._held = 0
 
     def flush(self, _within_s: float) -> None:
         """Wait for nothing: what is not acknowledged now is sent again by the next producer."""

@@ -313,13 +313,13 @@ class Transactions:
         return self._connection
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        assert self._connection
+        connection, self._connection, lost = self._connection, None, None
+        assert connection
         if kind is not None:
             return
-        lost = None
-        if self._connection.has_written:
+        if connection.has_written:
             lost, self.loses_commit = self.loses_commit, None
         if lost is not False:
-            self._connection.commit()
+            connection.commit()
         if lost is not None:
             raise psycopg.OperationalError("the answer to COMMIT is lost")

@@ -221,6 +221,12 @@ class World:
                 self.orphans += relay.retired
                 self.relays[index] = Relay(self._successor(index))
 
+    def drop_orphans(self) -> None:
+        """Lose what producers without a relay have on the way."""
+        for producer in self.orphans:
+            producer.drop()
+        self.orphans.clear()
+
     def close(self) -> None:
         """End all processes, and let go of whatever refers to each other: nothing is left to the garbage collector.
 
@@ -234,8 +240,7 @@ class World:
                 process.retire()
                 self.orphans += process.retired
             vars(process).clear()
-        for producer in self.orphans:
-            producer.drop()
+        self.drop_orphans()
         for operation in self.operations:
             operation.rivals.clear()
         self.truth.close()
