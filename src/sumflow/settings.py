@@ -84,6 +84,8 @@ class TotalizerSettings(ServiceSettings, frozen=True, kw_only=True, rename="uppe
     kafka_dead_letter_topic: str = ""
     """Copies of undecodable records go here as well as to the dead-letter table; empty: the table alone."""
     kafka_group: str = "totalizer-group"
+    kafka_group_instance: str = ""
+    """The name by which a process that was killed is known to the group when it is back; empty: it is a new member."""
     totalizer_batch: int = 10_000
     """Records at most in one transaction."""
     processed_events_retention_days: int = 30

@@ -79,6 +79,13 @@ def test_a_zookeeper_node_is_not_restarted_for_its_peers(tmp_path: Path) -> None
     assert "log.1" in node.before_start()
 
 
+def test_a_totalizer_keeps_its_name_in_the_consumer_group() -> None:
+    """A copy that is started again is the member that it was; who reads no topic has no such name."""
+    env = {name: component.command.env for name, component in planned("kraft")[2].items()}
+    assert [env[f"totalizer-{i}"]["KAFKA_GROUP_INSTANCE"] for i in range(2)] == ["totalizer-0", "totalizer-1"]
+    assert not any("KAFKA_GROUP_INSTANCE" in env[name] for name in ("adder-0", "relay-0"))
+
+
 def test_declared_names_lead_to_the_local_servers() -> None:
     """A service reaches its own database, and Kafka through all brokers."""
     env = planned("kraft", 31000)[2]["totalizer-0"].command.env

@@ -11,8 +11,9 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from sumflow.database import conninfo
-from sumflow.totalizer import machine
-from tests.totalizer.bench import Bench, Running
+from sumflow.errors import SumflowError
+from sumflow.totalizer import broker, machine
+from tests.totalizer.bench import PATIENCE_S, Bench, Running
 from tests.totalizer.records import Lane, foreign_value
 
 pytestmark = pytest.mark.integration
@@ -45,6 +46,38 @@ def test_lanes_on_all_partitions_are_counted(bench: Bench) -> None:
         assert running.metric("event_processing_latency_seconds_count") == 150
         assert running.consumer.problem() is None
     assert committed_to_kafka(bench) == [90, 90, 90]
+
+
+def test_one_that_is_back_under_its_name_reads_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group gives it what it had, however long a lost member is waited for; a new member would have to wait."""
+    monkeypatch.setattr(broker, "SESSION_TIMEOUT_MS", 300_000)
+    named = msgspec.structs.replace(bench.settings, kafka_group_instance="totalizer-0")
+    lane = Lane()
+    bench.add(lane, up_to(10))
+    for last in (10, 20):
+        # A named member leaves the group neither when it is killed nor when it ends in order.
+        with bench.running(named):
+            bench.add(lane, list(range(last - 9, last + 1)))
+            bench.eventually(lambda last=last: bench.total()[0], last)  # type: ignore[misc]
+        group = bench.admin.describe_consumer_groups([named.kafka_group])[named.kafka_group].result(20)
+        assert [member.group_instance_id for member in group.members] == ["totalizer-0"]
+
+
+def test_of_two_with_one_name_the_older_ends(bench: Bench) -> None:
+    """The later one takes the partitions over and counts on, each event once; the earlier one says why it ends."""
+    named = msgspec.structs.replace(bench.settings, kafka_group_instance="totalizer-0")
+    older, lane = Running(named), Lane()
+    older.thread.start()
+    bench.add(lane, up_to(10))
+    bench.eventually(bench.total, (10, 55))
+    with bench.running(named):
+        bench.add(lane, list(range(5, 21)))
+        older.thread.join(PATIENCE_S)
+        assert not older.thread.is_alive()
+        bench.eventually(bench.total, (20, 210))
+    assert isinstance(older.failure, SumflowError)
+    assert "fenced by other consumer" in older.failure.why
+    assert "another one reads as 'totalizer-0'" in older.failure.remedy
 
 
 def committed_to_kafka(bench: Bench) -> list[int]:

@@ -204,6 +204,8 @@ def _service(
         for variable, origin in container.from_secrets.items()
     }
     declared = {**container.env, **secrets}
+    if "KAFKA_GROUP" in declared:  # a copy that died is back at once, under the name that it had: it keeps its place
+        declared["KAFKA_GROUP_INSTANCE"] = "$(POD_NAME)"
     env = discovery.environment(declared, table, local, f"{workload.name}-{replica}", workload.namespace)
     argv = (machine.python, "-m", "sumflow", *container.args)
     return Component(

@@ -13,6 +13,8 @@ from sumflow.settings import TotalizerSettings
 from sumflow.telemetry.logs import Seldom
 from sumflow.totalizer.positions import TopicFacts
 
+SESSION_TIMEOUT_MS: Final = 10_000
+"""The partitions of a killed totalizer wait for this long, or until it is back under its lasting name."""
 REQUEST_TIMEOUT_S: Final = 3.0
 RESPONSE_TIMEOUT_S: Final = 4.0
 """Longer than the client's own limit, which answers first and says why."""
@@ -41,25 +43,29 @@ def connection_config(settings: TotalizerSettings) -> dict[str, Any]:
 
 def make_consumer(settings: TotalizerSettings) -> Consumer:
     """Return a consumer of the group that never decides by itself from where to read."""
-    config = connection_config(settings) | {
-        "group.id": settings.kafka_group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "error",
-        # What memory, disk or network damaged is an error to read again, not an event with other numbers.
-        "check.crcs": True,
-        # Eager: a rebalance takes all partitions and gives anew, so there is one way to start reading.
-        "partition.assignment.strategy": "range",
-        # The partitions of a killed totalizer wait for this long.
-        "session.timeout.ms": 10_000,
-        "heartbeat.interval.ms": 2_000,
-        "topic.metadata.refresh.interval.ms": 10_000,
-        # Read ahead of the transactions, in bounded memory; the default back-off of 1 s would stall a full queue.
-        "queued.min.messages": 50_000,
-        "queued.max.messages.kbytes": 32_768,
-        "fetch.queue.backoff.ms": 10,
-        "fetch.error.backoff.ms": 100,
-    }
+    lasting = {"group.instance.id": settings.kafka_group_instance} if settings.kafka_group_instance else {}
+    config = (
+        connection_config(settings)
+        | lasting
+        | {
+            "group.id": settings.kafka_group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            # What memory, disk or network damaged is an error to read again, not an event with other numbers.
+            "check.crcs": True,
+            # Eager: a rebalance takes all partitions and gives anew, so there is one way to start reading.
+            "partition.assignment.strategy": "range",
+            "session.timeout.ms": SESSION_TIMEOUT_MS,
+            "heartbeat.interval.ms": 2_000,
+            "topic.metadata.refresh.interval.ms": 10_000,
+            # Read ahead of the transactions, in bounded memory; the default back-off of 1 s would stall a full queue.
+            "queued.min.messages": 50_000,
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.queue.backoff.ms": 10,
+            "fetch.error.backoff.ms": 100,
+        }
+    )
     return Consumer(config, logger=_logger)
 
 

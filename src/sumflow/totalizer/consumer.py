@@ -10,8 +10,9 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from sumflow.errors import SumflowError
 from sumflow.settings import TotalizerSettings
 from sumflow.telemetry.health import HALTED, Heartbeat
 from sumflow.totalizer import broker, ledger, machine, upkeep
@@ -60,7 +61,11 @@ class KafkaToTotal:
         self._admin = broker.make_admin(settings)
 
     def run(self) -> None:
-        """Read until asked to stop; then leave the group, so that others take over at once."""
+        """Read until asked to stop; then leave the group, so that others take over at once.
+
+        Raises:
+            SumflowError: the client can do nothing any more; another process took this one's place in the group.
+        """
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked)
         try:
             while not isinstance(self._state.phase, Stopped):
@@ -136,6 +141,8 @@ class KafkaToTotal:
 
     def _take(self, messages: list[Message]) -> None:
         if (error := next((message.error() for message in messages if message.error() is not None), None)) is not None:
+            if error.code() == KafkaError._FATAL:  # noqa: SLF001, the client's public name for its own error
+                raise _ended(self._settings, error)
             # The client goes on behind what it could not read: only a new start from the stored offsets leaves no hole.
             _log.warning("Kafka reports an error", error=str(error))
             self._feed(machine.Trouble(str(error)))
@@ -248,6 +255,16 @@ class KafkaToTotal:
                 _log.info("reading", topic=self._topic, positions={str(p): o for p, o in positions.items()})
             case _:
                 _log.info("consumer", phase=type(after).__name__)
+
+
+def _ended(settings: TotalizerSettings, error: KafkaError) -> SumflowError:
+    """Say why the client has ended for good."""
+    return SumflowError(
+        "the Kafka client can do nothing any more",
+        why=error.str(),
+        remedy="start the totalizer again; if it was fenced, another one reads as "
+        f"{settings.kafka_group_instance!r}: give each a KAFKA_GROUP_INSTANCE of its own, or none",
+    )
 
 
 def _said(error: Exception) -> str:

@@ -84,6 +84,8 @@ class Process:
             self._stop.wait()
         self._starting = "stopping"
         if self._failure is not None:
+            if isinstance(self._failure, SumflowError):
+                raise self._failure
             raise SumflowError("a part of the totalizer failed", why=repr(self._failure)) from self._failure
 
     def close(self) -> None:
