@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ET
 from sumflow.audit.findings import Report
 from sumflow.chaos.book import Book, Sample
 from sumflow.chaos.faults import Fault, Kind
-from sumflow.chaos.picture import draw, rates
+from sumflow.chaos.picture import draw
 from sumflow.chaos.verdict import Evidence, Happened, Outcome
+from sumflow.drawing import rates
 
 
 def _evidence(load_s: float, *happened: Happened) -> Evidence:
@@ -46,4 +47,4 @@ def test_nothing_is_drawn_outside_the_frame() -> None:
 
 def test_a_rate_is_what_came_in_its_time() -> None:
     """Twenty by 0.4 s and thirty more by 0.9 s are 40/s and 60/s; a total that was not seen changes nothing."""
-    assert rates([(0.1, 5), (0.4, 20), (0.9, 50)], 1.5) == [(0.25, 40.0), (0.75, 60.0), (1.25, 0.0)]
+    assert rates([(0.1, 5), (0.4, 20), (0.9, 50)], 1.5, 0.5) == [(0.25, 40.0), (0.75, 60.0), (1.25, 0.0)]
