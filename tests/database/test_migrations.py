@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sumflow import database
+from sumflow.database import migrations
 from sumflow.settings import Address, ServiceSettings
 
 pytestmark = pytest.mark.integration
@@ -43,6 +44,31 @@ def test_a_start_after_a_kill_is_not_blocked(settings: ServiceSettings) -> None:
     with psycopg.connect(database.conninfo(settings, "test")) as connection:
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
     database.migrate(settings, PACKAGE)
+
+
+def test_a_forgotten_transaction_is_named_and_not_waited_for(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a lock that nobody gives back a migration ends, says whose it is, and succeeds once it is gone."""
+    monkeypatch.setitem(migrations._WAITS, "lock_timeout", "200ms")
+    with psycopg.connect(database.conninfo(settings, "forgetful")) as forgotten:
+        forgotten.execute("CREATE TABLE lanes ()")
+        with pytest.raises(database.SchemaBusyError, match="forgetful, idle in transaction") as error:
+            database.migrate(settings, PACKAGE)
+        assert f"pg_terminate_backend(pid) of {forgotten.info.backend_pid}" in error.value.remedy
+        forgotten.rollback()
+        database.migrate(settings, PACKAGE)
+
+
+def test_a_migration_that_goes_on_is_not_waited_for(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind another process that changes the schema a start ends too, and nobody is accused."""
+    monkeypatch.setitem(migrations._WAITS, "lock_timeout", "200ms")
+    with psycopg.connect(database.conninfo(settings, "other"), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (migrations.MIGRATION_LOCK,))
+        with pytest.raises(database.SchemaBusyError, match="another process that changes it"):
+            database.migrate(settings, PACKAGE)
 
 
 def test_session_parameters_reach_the_server(settings: ServiceSettings) -> None:

@@ -92,7 +92,7 @@ class Writer:
         while not self._stopping.is_set():
             try:
                 session = await self._open()
-            except (psycopg.Error, OSError, TimeoutError) as error:
+            except (psycopg.Error, OSError, TimeoutError, database.SchemaBusyError) as error:
                 self._problem = f"the database is not available: {' '.join(str(error).split())}"
                 _log.warning("no lane", reason=self._problem)
                 await set_within(self._stopping, backoff.next_s())

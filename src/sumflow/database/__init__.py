@@ -3,13 +3,14 @@
 from sumflow.database.arrays import array_of_numbers, array_of_texts
 from sumflow.database.backoff import Backoff
 from sumflow.database.connections import conninfo
-from sumflow.database.migrations import NewerSchemaError, migrate, newest_migration, refuse_newer
+from sumflow.database.migrations import NewerSchemaError, SchemaBusyError, migrate, newest_migration, refuse_newer
 from sumflow.database.queries import Queries, queries
 
 __all__ = [
     "Backoff",
     "NewerSchemaError",
     "Queries",
+    "SchemaBusyError",
     "array_of_numbers",
     "array_of_texts",
     "conninfo",

@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from sumflow.database import Backoff, migrate
+from sumflow.database import Backoff, SchemaBusyError, migrate
 from sumflow.errors import SumflowError
 from sumflow.settings import TotalizerSettings
 from sumflow.telemetry import logs
@@ -106,7 +106,7 @@ class Process:
             self._heartbeat.beat()
             try:
                 return migrate(self._settings, "sumflow.totalizer")
-            except psycopg.OperationalError as error:
+            except (psycopg.OperationalError, SchemaBusyError) as error:
                 self._starting = f"the database is away: {error}".strip()
                 _log.warning("waiting for the database", error=str(error).strip())
                 self._stop.wait(backoff.next_s())
