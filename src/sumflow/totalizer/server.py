@@ -25,7 +25,8 @@ BACKLOG: Final = 1024
 CONNECTIONS_LIMIT: Final = WAITERS_LIMIT + STREAMS_LIMIT + 800
 """Those that may wait for an answer, and as many others: there is always one without a request that can make room."""
 HEAD_LIMIT_BYTES: Final = 16 * 1024
-KEEP_ALIVE_S: Final = 5
+KEEP_ALIVE_S: Final = 8
+"""Longer than clients keep a quiet connection (httpx: 5 s): else one may send as we close."""
 
 
 class RestServer:
