@@ -8,12 +8,14 @@ from typing import Final
 
 from sumflow import steps
 from sumflow.audit.compare import compare
+from sumflow.bench.loads import BATCH
 from sumflow.chaos.on_machine import OwnSystem, own_system
 from sumflow.chaos.proxy import Proxy
 from sumflow.client.totals import Totals
+from sumflow.errors import SumflowError
 from sumflow.local import facade
 from tests.limits.overload.flatness import Growth, Sample, growths
-from tests.limits.overload.offering import BATCH, STREAMS, Offer
+from tests.limits.overload.offering import STREAMS, Offer
 from tests.limits.overload.watching import Watch
 from tests.servers import await_ready
 
@@ -98,7 +100,10 @@ def _await_counted(totals: Totals, offer: Offer) -> None:
     """Wait until all that was accepted is counted."""
 
     def all_counted() -> steps.Readiness:
-        counted = totals.so_far("") // 2
+        try:
+            counted = totals.total() // 2
+        except SumflowError as error:
+            return steps.NotYet(error.what)
         return steps.Ready() if counted >= offer.accepted else steps.NotYet(f"{counted:,} of {offer.accepted:,}")
 
     await_ready("all sums counted", all_counted, _COUNTED_WITHIN_S)
