@@ -143,6 +143,11 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | dict(extra)
 
 
+def quieten_grpc() -> None:
+    """Keep gRPC's core from printing lines of its own form for what clients do wrong; before gRPC is imported."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
 def _typed(field: msgspec.structs.FieldInfo, text: str) -> object:
     """Turn a text into what msgspec cannot make of it by itself; raise ValueError naming the variable."""
     if field.type is Address:

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import IO
 
 import httpx
 import msgspec
@@ -15,13 +16,14 @@ from tests.adder.support import until
 
 
 @contextlib.contextmanager
-def process(settings: ServiceSettings) -> Iterator[subprocess.Popen[bytes]]:
-    """A running adder or relay, by the kind of its settings; killed at the end if it still runs."""
+def process(settings: ServiceSettings, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A running adder or relay, by the kind of its settings; killed at the end if it still runs. Logs go to `log`."""
     command = {AdderSettings: "adder", RelaySettings: "relay"}[type(settings)]
     declared = {
         field.encode_name: str(getattr(settings, field.name)) for field in msgspec.structs.fields(type(settings))
     }
-    with subprocess.Popen([sys.executable, "-m", "sumflow", command], env=child_environment(declared)) as running:
+    command_line, environment = [sys.executable, "-m", "sumflow", command], child_environment(declared)
+    with subprocess.Popen(command_line, env=environment, stderr=log) as running:
         try:
             yield running
         finally:

@@ -60,9 +60,7 @@ def test_a_forgotten_transaction_is_named_and_not_waited_for(
         database.migrate(settings, PACKAGE)
 
 
-def test_a_migration_that_goes_on_is_not_waited_for(
-    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_that_goes_on_is_not_waited_for(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind another process that changes the schema a start ends too, and nobody is accused."""
     monkeypatch.setitem(migrations._WAITS, "lock_timeout", "200ms")
     with psycopg.connect(database.conninfo(settings, "other"), autocommit=True) as other:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import grpc
 import httpx
@@ -29,9 +30,19 @@ def settings(database_url: str) -> AdderSettings:
 
 
 @pytest.fixture
-def adder(settings: AdderSettings) -> Iterator[Target]:
+def log(tmp_path: Path) -> Path:
+    """What the adder writes on standard error."""
+    return tmp_path / "adder.log"
+
+
+@pytest.fixture
+def adder(settings: AdderSettings, log: Path) -> Iterator[Target]:
     """An adder's process, attacked at its gRPC port."""
-    with process(settings) as popen, open_channel(settings.grpc_listen) as channel:
+    with (
+        log.open("wb") as written,
+        process(settings, written) as popen,
+        open_channel(settings.grpc_listen) as channel,
+    ):
         asyncio.run(ready(settings))
         yield Target(popen, settings.grpc_listen, adding(channel), memory_limit("adder"))
 

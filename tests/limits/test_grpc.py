@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from copy import copy
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -22,7 +24,8 @@ from hyperframe.frame import (
 
 from sumflow.adder.bounds import HANDSHAKE_WITHIN_MS, MAX_MESSAGE_BYTES
 from sumflow.adder.requests import MAX_BATCH_ADDITIONS
-from sumflow.client.adder import open_channel
+from sumflow.client.adder import Adder, open_channel
+from sumflow.settings import AdderSettings
 from sumflow.sums.numbers import INT64_MAX
 from sumflow.sums.sum_pb2 import SumBatchRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
@@ -154,6 +157,16 @@ def malformed_frames(target: Target) -> None:
             raw.send(bytes(bad) if chance.random() < 0.7 else chance.randbytes(chance.randrange(2000)))
 
 
+def unreadable_names(target: Target) -> None:
+    """Calls of methods whose names are no UTF-8: gRPC's Python part fails at each, and prints how."""
+    with Raw(target.address).hello() as raw:
+        for stream in range(1, 400, 2):
+            frame = headers(stream, SINGLE)
+            frame.data = frame.data.replace(SINGLE.encode(), SINGLE.encode()[:-1] + b"\xff")
+            raw.frames([frame])
+        assert raw.read()
+
+
 def malformed_messages(target: Target) -> None:
     """Calls whose messages are not those of the contract."""
     chance = random.Random(7)  # noqa: S311
@@ -185,6 +198,7 @@ def named(attacks: Iterable[Attack]) -> Iterator[object]:
                 huge_message,
                 bomb,
                 malformed_frames,
+                unreadable_names,
                 malformed_messages,
             )
         ),
@@ -213,3 +227,28 @@ def test_connections_that_say_nothing_are_closed(adder: Target) -> None:
         assert all(raw.is_closed_within(HANDSHAKE_WITHIN_MS / 1000 + PATIENCE_S) for raw in opened)
         channel = stack.enter_context(open_channel(adder.address))
         adding(channel)()
+
+
+def test_whoever_is_silent_gives_way(adder: Target, settings: AdderSettings) -> None:
+    """Connections that begin a call and say nothing more take every place; whoever comes anew is served, and others."""
+
+    def take_all_places() -> None:
+        with ExitStack() as stack:
+            for _ in range(settings.adder_max_connections):
+                raw = stack.enter_context(Raw(adder.address).hello())
+                raw.frames([SettingsFrame(0, flags=["ACK"]), headers(1, SINGLE)])
+            newcomer = stack.enter_context(Adder(adder.address, patience_s=PATIENCE_S / 2))
+            assert newcomer.add(2, 3).sum == 5
+
+    adder.endure(take_all_places, "silent calls")
+
+
+def test_whatever_clients_send_the_log_is_json_and_short(adder: Target, log: Path) -> None:
+    """gRPC's core prints, and its Python part prints tracebacks: each is a JSON object of ours, or left out."""
+    began = len(log.read_text().splitlines())
+    malformed_frames(adder)
+    unreadable_names(adder)
+    adder.ask()
+    lines = [json.loads(line) for line in log.read_text().splitlines()][began:]
+    assert any("UnicodeDecodeError" in line["event"] for line in lines), "the attack is not noticed any more"
+    assert len(lines) < 300

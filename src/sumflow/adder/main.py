@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import REGISTRY
 
 from sumflow.adder.bounds import server_options
+from sumflow.adder.crowding import make_room
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.processes import Vigil
 from sumflow.adder.service import SERVICE_NAME, SumService
@@ -29,7 +30,8 @@ _log = structlog.get_logger()
 def run(settings: AdderSettings) -> None:
     """Serve until SIGTERM or SIGINT; return when everything accepted is stored and the lane is closed."""
     logs.configure("adder", settings.instance, settings.log_level)
-    asyncio.run(_serve(settings))
+    with logs.stray_lines():
+        asyncio.run(_serve(settings))
 
 
 async def _serve(settings: AdderSettings) -> None:
@@ -41,8 +43,10 @@ async def _serve(settings: AdderSettings) -> None:
     try:
         service = SumService(writer, metrics, settings.adder_max_streams)
         server, state = await _start_server(settings, service)
+        crowd = asyncio.create_task(make_room(settings))
         writing = asyncio.create_task(writer.run())
         await vigil.keep(writing, lambda: _set_health(state, serving=writer.problem() is None))
+        crowd.cancel()
         await state.enter_graceful_shutdown()
         service.end_streams()
         await server.stop(STOP_GRACE_S)

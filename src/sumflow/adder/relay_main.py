@@ -20,7 +20,8 @@ _log = structlog.get_logger()
 def run(settings: RelaySettings) -> None:
     """Publish until SIGTERM or SIGINT; return when what was sent is acknowledged and recorded, within seconds."""
     logs.configure("relay", settings.instance, settings.log_level)
-    asyncio.run(_publish(settings))
+    with logs.stray_lines():
+        asyncio.run(_publish(settings))
 
 
 async def _publish(settings: RelaySettings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from sumflow.audit.facts import Extent
 from sumflow.errors import SEE_STATUS, SumflowError
+from sumflow.telemetry.logs import QUIET
 from sumflow.totalizer.broker import topic_id
 
 BATCH_RECORDS: Final = 5_000
@@ -21,9 +21,6 @@ SILENCE_LIMIT_S: Final = 30.0
 _TIMEOUT_S: Final = 10.0
 _FILL_S: Final = 0.1
 """A batch is waited for so long to be full."""
-_QUIET: Final = logging.getLogger("sumflow.audit.kafka")
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False
 
 Records = AbstractContextManager[Iterator[list[Message]]]
 
@@ -44,7 +41,7 @@ def extents(bootstrap: str, topic: str) -> dict[int, Extent]:
 def identity(bootstrap: str, topic: str) -> UUID:
     """Return a topic's id, which another topic of its name does not have; raise SumflowError if there is none."""
     try:
-        found = topic_id(AdminClient({"bootstrap.servers": bootstrap}, logger=_QUIET), topic)
+        found = topic_id(AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET), topic)
     except (KafkaException, TimeoutError) as error:
         raise _unreadable(topic, str(error) or "the brokers do not answer") from error
     if found is None:
@@ -108,7 +105,7 @@ def _consumer(bootstrap: str) -> Consumer:
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 16_384,
         },
-        logger=_QUIET,
+        logger=QUIET,
     )
 
 

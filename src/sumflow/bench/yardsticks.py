@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from sumflow.bench.loads import BATCH
 from sumflow.database.queries import queries
 from sumflow.errors import SumflowError
+from sumflow.telemetry.logs import QUIET
 
 _sql = queries("sumflow.bench")
 _VALUE: Final = b"x" * 330
@@ -50,7 +51,7 @@ def _table(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
 @contextmanager
 def topic(bootstrap: str, like: str) -> Iterator[str]:
     """Create a topic with as many partitions and replicas as another one has; delete it after the block."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET)
     try:
         found = admin.list_topics(like, timeout=_TIMEOUT_S).topics[like].partitions
         name = f"sumflow-bench-{uuid.uuid4().hex[:12]}"
@@ -112,7 +113,8 @@ def _produce(bootstrap: str, name: str, records: int) -> None:
 
 
 def _producer(bootstrap: str) -> Producer:
-    return Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 1})
+    config = {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 1}
+    return Producer(config, logger=QUIET)
 
 
 def _consumer(bootstrap: str, name: str) -> Consumer:
@@ -123,7 +125,8 @@ def _consumer(bootstrap: str, name: str) -> Consumer:
             "group.id": "sumflow-bench",
             "enable.auto.commit": False,
             "fetch.wait.max.ms": 10,
-        }
+        },
+        logger=QUIET,
     )
     partitions = consumer.list_topics(name, timeout=_TIMEOUT_S).topics[name].partitions
     ends = [consumer.get_watermark_offsets(TopicPartition(name, p), timeout=_TIMEOUT_S)[1] for p in partitions]

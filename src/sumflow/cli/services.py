@@ -10,6 +10,7 @@ from sumflow import settings
 @click.command(hidden=True)
 def adder() -> None:
     """Serve gRPC additions until SIGTERM; the environment says where (k8s/services/adder.yaml)."""
+    settings.quieten_grpc()
     from sumflow.adder.main import run
 
     run(settings.load(settings.AdderSettings))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -13,6 +15,13 @@ import structlog
 REPEAT_LOG_S: Final = 10.0
 AT_CLIENTS_WILL: Final = ("grpc._cython.cygrpc", "uvicorn.error")
 """Loggers of libraries that write a line, or a traceback, for each malformed request."""
+STRAY: Final = "stderr"
+"""The logger of what libraries print."""
+QUIET: Final = logging.getLogger("sumflow.quiet")
+"""For clients of Kafka whose exceptions are told anyway: what the library logs would be said twice."""
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
+_TRACEBACK_LINES: Final = 200
 
 
 class Seldom(logging.Filter):
@@ -30,6 +39,39 @@ class Seldom(logging.Filter):
             return False
         self._passed_s[kind] = now_s
         return True
+
+
+class Stray(io.TextIOBase):
+    """Makes a line of the log of each line, or traceback, that a library prints on standard error.
+
+    A traceback's last line comes first, so that Seldom takes it for its kind.
+    """
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger(STRAY)
+        self._begun = ""
+        self._traceback: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Take what is printed; a line is told when it ends."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(str.strip, lines):
+            self._take(line)
+        return len(text)
+
+    def _take(self, line: str) -> None:
+        if line.startswith(("Traceback", " ")) and len(self._traceback) < _TRACEBACK_LINES:
+            self._traceback.append(line)
+            return
+        self._logger.warning("%s", "\n".join((line, *self._traceback)))
+        self._traceback.clear()
+
+
+@contextlib.contextmanager
+def stray_lines() -> Iterator[None]:
+    """Log what is printed on standard error during the block; gRPC prints a traceback for each name in no UTF-8."""
+    with contextlib.redirect_stderr(Stray()):
+        yield
 
 
 def configure(service: str, instance: str, level: str) -> None:
@@ -53,7 +95,7 @@ def configure(service: str, instance: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=max(numeric, logging.INFO), handlers=[handler], force=True)
-    for name in AT_CLIENTS_WILL:
+    for name in (*AT_CLIENTS_WILL, STRAY):
         logging.getLogger(name).addFilter(Seldom())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -37,10 +37,11 @@ def run(settings: TotalizerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _setting(stop))
     process = Process(settings, stop)
-    try:
-        process.run()
-    finally:
-        process.close()
+    with logs.stray_lines():
+        try:
+            process.run()
+        finally:
+            process.close()
 
 
 class Process:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from typing import Any, Final
 
@@ -10,16 +9,12 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicCollection,
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from sumflow.sums.event import PROBE_HEADER
+from sumflow.telemetry.logs import QUIET
 from sumflow.verify.check import CheckFailedError
 from sumflow.verify.target import Broker, Cluster, Echo, Partition, TopicFacts
 
 _TIMEOUT_S: Final = 8.0
 _CONNECT_TIMEOUT_S: Final = 2.0
-
-_QUIET: Final = logging.getLogger("sumflow.verify.kafka")
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False
-"""The client library repeats on standard error what its exceptions say; the checks say it once."""
 
 
 def cluster(bootstrap: str) -> Cluster:
@@ -62,7 +57,7 @@ def echo(bootstrap: str, topic_name: str, value: bytes) -> Echo:
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 50,
         },
-        logger=_QUIET,
+        logger=QUIET,
     )
     try:
         consumer.assign([stored])
@@ -78,7 +73,7 @@ def echo(bootstrap: str, topic_name: str, value: bytes) -> Echo:
 def _produce(bootstrap: str, topic_name: str, value: bytes) -> TopicPartition:
     reports: list[tuple[Any, Any]] = []
     timeout_ms = int(_TIMEOUT_S * 1000)
-    producer = Producer({**_client(bootstrap), "acks": "all", "message.timeout.ms": timeout_ms}, logger=_QUIET)
+    producer = Producer({**_client(bootstrap), "acks": "all", "message.timeout.ms": timeout_ms}, logger=QUIET)
     producer.produce(
         topic_name, value, headers={PROBE_HEADER: b"1"}, on_delivery=lambda error, sent: reports.append((error, sent))
     )
@@ -99,7 +94,7 @@ def reach(host: str, port: int) -> str | None:
 
 
 def _admin(bootstrap: str) -> AdminClient:
-    return AdminClient(_client(bootstrap), logger=_QUIET)
+    return AdminClient(_client(bootstrap), logger=QUIET)
 
 
 def _client(bootstrap: str) -> dict[str, str | int | float | bool]:
