@@ -144,6 +144,16 @@ def adder_database_fails_over(world: World) -> bool:
     return True
 
 
+def lane_is_closed_by_hand(world: World) -> bool:
+    """Somebody closes a lane whose writer lives."""
+    store = world.truth.adder
+    open_ = [number for number, row in store.lanes.items() if not row.closed and number not in store.row_locks]
+    if open_:
+        number = world.pick(open_)
+        store.journal.commit([(store.lanes, number, store.lanes[number]._replace(closed=True))])
+    return bool(open_)
+
+
 def batch_is_torn(world: World) -> bool:
     """Of a partition's messages the first does not arrive, and some behind it do, now or when there are some."""
     world.tears_batch = True
@@ -288,6 +298,7 @@ FAULTS: Final[list[Fault]] = [
     totalizer_is_stopped,
     adder_database_crashes,
     adder_database_fails_over,
+    lane_is_closed_by_hand,
     batch_is_torn,
     batch_is_torn,
     totalizer_is_killed,

@@ -37,7 +37,7 @@ def writer_goes_on(world: World) -> bool:
 
 def relay_goes_on(world: World) -> bool:
     """A relay reaches its next await point."""
-    world.announce(0.7)
+    world.announce(world.hears)
     return _one_goes_on(world, [relay.task for relay in world.relays])
 
 

@@ -22,6 +22,7 @@ from sumflow.totalizer import machine
 from sumflow.totalizer.consumer import KafkaToTotal
 from tests.simulation.adder_store import AdderStore
 from tests.simulation.kafka import Consumer, Producer, Topic
+from tests.simulation.storage import Violation
 from tests.simulation.tasks import Connection, Task, pause
 from tests.simulation.totalizer_store import TotalizerStore, Transactions
 
@@ -228,10 +229,14 @@ class Answer:
 
     def set_result(self, position: Position) -> None:
         """Answer with a position."""
-        self.is_over = True
-        self._told(position)
+        self._tell(position)
 
     def set_exception(self, refused: Refused) -> None:
         """Refuse."""
+        self._tell(refused)
+
+    def _tell(self, outcome: Position | Refused) -> None:
+        if self.is_over:
+            raise Violation(f"nobody waits for an answer any more, and it is given: {outcome}")
         self.is_over = True
-        self._told(refused)
+        self._told(outcome)

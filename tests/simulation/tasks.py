@@ -12,10 +12,11 @@ from typing import Any, Final
 import psycopg
 
 from sumflow.adder.claims import Lane
+from sumflow.adder.session import SQL
 from tests.simulation import crash_points
 from tests.simulation.adder_store import AdderStore, Session
 from tests.simulation.clock import CLOCK
-from tests.simulation.storage import Blocked, Rows, broken_connection
+from tests.simulation.storage import Blocked, Rows, broken_connection, parsed
 
 STATEMENTS_LIMIT: Final = 12
 """As many steps at most are taken at once."""
@@ -122,6 +123,9 @@ class Task:
         self._sleep: Sleep | None = None
         self._session: Session | None = None
         """Of the last statement."""
+        self._committing: tuple[Any, ...] = ()
+        """What it has asked to be stored, once its last statement is one that may commit that."""
+        self._storing: tuple[Any, ...] = ()
         self._reply: Any = None
         self._error: psycopg.Error | None = None
         self._is_executed = True
@@ -153,8 +157,19 @@ class Task:
         self._call = self._sleep = None
         if isinstance(awaited, Call):
             self._call, self._session, self._is_executed = awaited, awaited.session, False
+            self._note(awaited)
         elif awaited is not None:
             self._sleep = awaited
+
+    def _note(self, call: Call) -> None:
+        if call.query == SQL.store_group:
+            self._storing = parsed(call.parameters["xs"])
+        is_commit = call.query == "COMMIT" or (call.query == SQL.store_group and not call.session.in_transaction)
+        self._committing = self._storing if is_commit else ()
+
+    def may_have_committed(self, x: int) -> bool:
+        """Tell whether the last that it sent may have stored an addition."""
+        return x in self._committing
 
     @property
     def is_awake(self) -> bool:

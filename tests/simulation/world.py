@@ -28,6 +28,7 @@ TOTALS: Final = ("", "", "rent", "food")
 """Additions name these in turn; the empty name is the contract's one total."""
 CAPACITIES: Final = (5, 50, 50, 50, 50, 50, 50, 50)
 """Of a producer's queue; what a relay sends at most fits one of 50, and not always one of 5."""
+HEARD_SHARES: Final = (0.7, 1.0)
 _T = TypeVar("_T")
 
 
@@ -83,6 +84,10 @@ class World:
         self.tears_batch = False
         self.crashes: set[tuple[CodeType, int]] | None = None
         """Code and line where processes were killed; None if nobody wants to know."""
+        self.hears = self.pick(HEARD_SHARES)
+        """So many of the announcements of commits reach a relay."""
+        self.is_quiet = True
+        """Whether nothing but ordinary work was done."""
         self.is_harmed = False
         """Whether there was a fault."""
         self.rebalance()
@@ -129,7 +134,7 @@ class World:
         adder = self.pick(self.adders)
         if adder.is_stopping:
             return False
-        answer: Any = Answer(lambda outcome: self._told(operation, outcome))
+        answer: Any = Answer(lambda outcome: self._told(operation, outcome, adder))
         try:
             request = Request(operation.xs, operation.ys, operation.request_id, None, answer, totals=operation.totals)
             adder.writer._enqueue(request)
@@ -146,12 +151,14 @@ class World:
         self._answers[operation].is_over = True
         operation.is_waiting, operation.is_unknown = False, True
 
-    def _told(self, operation: Operation, outcome: Position | Refused) -> None:
+    def _told(self, operation: Operation, outcome: Position | Refused, adder: Adder) -> None:
         operation.is_waiting = False
         if isinstance(outcome, Position):
             self.truth.acknowledged(operation, outcome)
         elif outcome.message == real_writer._OPEN:
             operation.is_unknown = True
+            if not adder.task.may_have_committed(operation.xs[0]):
+                raise Violation(f"operation {operation.first} is said to be stored perhaps, and no commit was sent")
         elif outcome.message == real_writer._NOT_STORED:
             self.truth.not_stored(operation)
         else:
