@@ -6,7 +6,7 @@ SUMFLOW := $(VENV)/bin/sumflow
 PIP := $(VENV)/bin/pip --disable-pip-version-check --quiet
 UV := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help up down cluster cluster-down test-cluster test-cluster-core test test-quick lint format lock proto hooks clean
+.PHONY: help up down cluster cluster-down test-cluster test-cluster-core test test-quick test-nightly lint format lock proto hooks clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -53,6 +53,9 @@ test: lint ## every check and every test
 
 test-quick: $(VENV)/installed-dev ## all tests but those that start three brokers or kill processes
 	$(VENV)/bin/pytest -m "not slow and not cluster"
+
+test-nightly: $(VENV)/installed-dev ## a million simulated histories that no run has had: 15 minutes of two cores
+	$(VENV)/bin/python -m tests.simulation --histories 1000000 --fresh
 
 lint: $(VENV)/installed-dev ## format, lint, types
 	$(VENV)/bin/ruff format --check

@@ -6,9 +6,14 @@ import argparse
 import os
 import sys
 import time
+from typing import Final
 
 from tests.simulation import runner
 from tests.simulation.mutants import MUTANTS
+
+SEEDS_A_SECOND: Final = 10_000
+"""More than can be run in a second: runs that begin at different times have no seed in common."""
+PROGRESS_S: Final = 60.0
 
 
 def main() -> int:
@@ -16,6 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--histories", type=int, default=2_000, help="how many to run (nightly: 1000000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--fresh", action="store_true", help="begin at a seed that no run has begun at: the time's")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one history")
     parser.add_argument("--mutants", action="store_true", help="show which history kills which mutant")
@@ -23,18 +29,22 @@ def main() -> int:
     if given.replay is not None:
         _say("\n".join(runner.trace(given.replay)))
         return 0
-    if given.mutants:
-        return _mutants(range(given.first, given.first + given.histories))
-    return _histories(range(given.first, given.first + given.histories), given.processes)
+    first = int(time.time()) * SEEDS_A_SECOND if given.fresh else given.first
+    seeds = range(first, first + given.histories)
+    return _mutants(seeds) if given.mutants else _histories(seeds, given.processes)
 
 
 def _histories(seeds: range, processes: int) -> int:
-    began, done, failed = time.monotonic(), 0, 0
+    _say(f"seeds {seeds.start} to {seeds.stop - 1}")
+    began, done, failed, shown_s = time.monotonic(), 0, 0, time.monotonic()
     for failures in runner.failures_of_many(seeds, processes):
         done = min(done + runner.CHUNK, len(seeds))
         failed += len(failures)
         for failure in failures:
             _say(f"seed {failure.seed}: {failure}")
+        if (now_s := time.monotonic()) - shown_s > PROGRESS_S:
+            shown_s = now_s
+            _say(f"  {done:,} histories, {failed} broke a rule, {now_s - began:.0f} s")
     took_s = time.monotonic() - began
     _say(f"{done:,} histories, {failed} broke a rule, {took_s:.1f} s, {done / took_s:,.0f}/s on {processes} processes")
     return bool(failed)

@@ -217,6 +217,8 @@ class History:
         if not world.is_harmed and len(truth.adder.lanes) > (adders := world.adders_started):
             raise Violation(f"nothing is wrong, and {adders} adders opened {len(truth.adder.lanes)} lanes")
         halted = {p for p, owner in enumerate(world.owners) if self._must_halt(owner)}
+        if world.is_quiet and (heard := [what for member in world.members for what in member.complaints.heard]):
+            raise Violation(f"nothing was done but ordinary work, and a totalizer had {heard[0]}")
         for row in truth.adder.lanes.values():
             mark = truth.totalizer.marks.get(row.lane)
             if row.last_seq and row.partition not in halted and (mark is None or mark.mark < row.last_seq):

@@ -52,6 +52,10 @@ class Record:
         self._value, self._partition, self._offset, self._headers = value, partition, -1, headers
         self.lane, self.seq, self.stranger, self.is_poison, self.is_probe = lane, seq, stranger, is_poison, is_probe
 
+    def __str__(self) -> str:
+        what = f"{self.lane}:{self.seq}" if self.lane else self.stranger or ("a probe" if self.is_probe else "no event")
+        return f"{what} at {self._partition}@{self._offset}"
+
     def partition(self) -> int:
         """Return the partition."""
         return self._partition

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from sumflow.adder import grouping, lanes, publisher, relay_session, session, writer
-from sumflow.totalizer import consumer, fold, ledger, positions
+from sumflow.adder import grouping, lanes, publisher, relay_session, requests, session, writer
+from sumflow.sums import event
+from sumflow.totalizer import consumer, fold, ledger, machine, positions, records
 from tests.simulation.adder_store import AdderStore
 from tests.simulation.totalizer_store import Connection
 
@@ -253,4 +254,105 @@ MUTANTS: Final = [
         0,
     ),
     Mutant("keep no named sums of a lane", ((grouping.named, "if name:", "if False:"),), 0),
+    Mutant("leave the lane's end where it was", ((_COMMIT, "self.last_seq = placed[-1].last_seq", "pass"),), 2),
+    Mutant(
+        "say of what waits that it may be stored",
+        ((writer.Writer._serve, "self._queue.take_all(), _NOT_STORED", "self._queue.take_all(), _OPEN"),),
+        21,
+    ),
+    Mutant(
+        "say that a request may be stored whose commit was not sent",
+        ((_COMMIT, "    self.outcome_is_open = False\n    self.last_seq", "    self.last_seq"),),
+        21,
+    ),
+    Mutant(
+        "believe that a server that stops has not committed",
+        ((session._may_have_committed, '("08", "57P")', '"08"'),),
+        785,
+    ),
+    Mutant("answer who has gone", ((writer._answer, "request.answer.done()", "False"),), 63),
+    Mutant(
+        "store on a lane that was closed",
+        ((session.LaneSession._insert, "self._cursor.rowcount != 1", "self._cursor.rowcount > 1"),),
+        2,
+    ),
+    Mutant(
+        "give other numbers the answer of their id",
+        ((grouping.Known.outcome_for, "self.digest == request.digest()", "True"),),
+        9,
+    ),
+    Mutant(
+        "leave the second numbers out of a request's fingerprint",
+        ((requests.Request.digest, 'numbers.update(array("q", self.ys).tobytes())', "pass"),),
+        9,
+    ),
+    Mutant(
+        "leave the names out of a request's fingerprint",
+        ((requests.Request.digest, "if not self.totals:", "if True:"),),
+        9,
+    ),
+    Mutant(
+        "never answer a repeat in the same group", ((grouping.split_repeats, "repeats.append(request)", "pass"),), 9
+    ),
+    Mutant(
+        "forget what is announced while a lane is read",
+        (
+            (relay_session.RelaySession._send, "self._dirty.discard(number)  #", "#"),
+            (
+                relay_session.RelaySession._send,
+                "await self._send_chunk(publisher, claim)",
+                "await self._send_chunk(publisher, claim)\n        self._dirty.discard(number)",
+            ),
+        ),
+        12,
+    ),
+    Mutant(
+        "spread a lane over partitions",
+        ((publisher.Publisher.publish, "claim.partition,", "(claim.partition + seq) % 2,"),),
+        0,
+    ),
+    Mutant(
+        "take what counts for what is gone of what was parked",
+        ((ledger._unpark, "change.parked -= gone", "change.parked -= count"),),
+        9,
+    ),
+    Mutant(
+        "begin a partition that nobody has read where Kafka begins",
+        ((positions.decide_positions, "else 0 for", "else facts.first_offsets[partition] for"),),
+        45,
+    ),
+    Mutant(
+        "move the offset of one partition only",
+        ((ledger._finish, "sorted(batch.next_offsets)", "sorted(batch.next_offsets)[:1]"),),
+        0,
+    ),
+    Mutant(
+        "forget the positions of partitions that a batch lacks",
+        ((machine._progress, "{**positions, **next_offsets}", "next_offsets"),),
+        2,
+    ),
+    Mutant("never look at the topic again", ((machine._tick, "case _ if now_s >=", "case _ if 0 * now_s >="),), 37),
+    Mutant(
+        "count an event of another producer each time",
+        ((ledger._count_foreign, "[events[event_id] for (event_id,) in new]", "list(events.values())"),),
+        79,
+    ),
+    Mutant("keep nothing apart of other producers", ((ledger._count_foreign, "if counted:", "if False:"),), 21),
+    Mutant("put nothing aside", ((ledger._bury, "if not poison:", "if True:"),), 22),
+    Mutant(
+        "stay at what cannot be read",
+        ((records.sort, "    batch.next_offsets[", "    else: batch.next_offsets["),),
+        121,
+    ),
+    Mutant(
+        "take half of a lane's headers for none",
+        ((records._take, "LANE_HEADER in headers or SEQ_HEADER", "LANE_HEADER in headers and SEQ_HEADER"),),
+        127,
+    ),
+    Mutant(
+        "take headers at their word",
+        ((records._take, "event.event_id.int != identity.id_base + seq", "event.event_id.int == 0"),),
+        113,
+    ),
+    Mutant("take a result at its word", ((event.decode, "numbers.x + numbers.y != numbers.result", "False"),), 22),
 ]

@@ -20,6 +20,7 @@ from sumflow.adder.writer import Writer
 from sumflow.sums.event import Position
 from sumflow.totalizer import machine
 from sumflow.totalizer.consumer import KafkaToTotal
+from sumflow.totalizer.ledger import Outcome
 from tests.simulation.adder_store import AdderStore
 from tests.simulation.kafka import Consumer, Producer, Topic
 from tests.simulation.storage import Violation
@@ -160,11 +161,31 @@ class Relay:
                 return
 
 
+class Complaints(Nothing):
+    """In the place of a totalizer's metrics: keeps what must not be in a history in which nothing failed."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.troubles = self
+        """Counts with `inc`."""
+
+    def inc(self) -> None:
+        """Hear that reading began anew."""
+        self.heard.append("a trouble")
+
+    def observe(self, _: int, outcome: Outcome) -> None:
+        """Hear what a batch came to."""
+        if outcome.duplicates or outcome.parked:
+            self.heard.append(str(outcome))
+
+
 class Member:
     """A totalizer's process, and what its client has fetched for it."""
 
     def __init__(self, settings: Any) -> None:
-        self.totalizer = KafkaToTotal(settings, NOTHING, NOTHING, lambda: False, lambda: None)
+        metrics: Any = Complaints()
+        self.complaints: Complaints = metrics
+        self.totalizer = KafkaToTotal(settings, metrics, NOTHING, lambda: False, lambda: None)
         self.group: list[machine.Assigned | machine.Revoked] = []
         """What the group has to tell."""
         self._fetched: list[Any] = []

@@ -123,9 +123,10 @@ class Task:
         self._sleep: Sleep | None = None
         self._session: Session | None = None
         """Of the last statement."""
-        self._committing: tuple[Any, ...] = ()
-        """What it has asked to be stored, once its last statement is one that may commit that."""
-        self._storing: tuple[Any, ...] = ()
+        self._asked: set[int] = set()
+        """The x of additions that it has asked to be stored or remembered since its last commit."""
+        self._is_committing = False
+        """Its last statement is one that may commit, and is not answered."""
         self._reply: Any = None
         self._error: psycopg.Error | None = None
         self._is_executed = True
@@ -149,6 +150,9 @@ class Task:
     def deliver(self) -> None:
         """Give the process its answer, and let it run to its next await point."""
         reply, error, self._reply, self._error = self._reply, self._error, None, None
+        if self._is_committing and error is None:
+            self._is_committing = False
+            self._asked.clear()
         try:
             awaited = self._work.throw(error) if error else self._work.send(reply)
         except StopIteration:
@@ -156,20 +160,24 @@ class Task:
             return
         self._call = self._sleep = None
         if isinstance(awaited, Call):
-            self._call, self._session, self._is_executed = awaited, awaited.session, False
             self._note(awaited)
+            self._call, self._session, self._is_executed = awaited, awaited.session, False
         elif awaited is not None:
             self._sleep = awaited
 
     def _note(self, call: Call) -> None:
+        if call.session is not self._session:
+            self._asked.clear()
         if call.query == SQL.store_group:
-            self._storing = parsed(call.parameters["xs"])
-        is_commit = call.query == "COMMIT" or (call.query == SQL.store_group and not call.session.in_transaction)
-        self._committing = self._storing if is_commit else ()
+            self._asked.update(parsed(call.parameters["xs"]))
+        elif call.query == SQL.remember_requests:
+            self._asked.update(call.parameters["xs"])
+        is_lone = call.query == SQL.store_group and not call.session.in_transaction
+        self._is_committing = is_lone or call.query == "COMMIT"
 
     def may_have_committed(self, x: int) -> bool:
         """Tell whether the last that it sent may have stored an addition."""
-        return x in self._committing
+        return self._is_committing and x in self._asked
 
     @property
     def is_awake(self) -> bool:

@@ -239,7 +239,9 @@ class Truth:
         """Return what the events without a lane that are counted make, of all names together and of each."""
         foreign: Named = {"": (0, 0)}
         for event_id in self.totalizer.processed:
-            stranger = self._strangers[event_id]
+            stranger = self._strangers.get(event_id)
+            if stranger is None:
+                raise Violation(f"{event_id} is counted, and is no event of another producer")
             _add(foreign, "", 1, stranger.result)
             if stranger.total:
                 _add(foreign, stranger.total, 1, stranger.result)
@@ -261,7 +263,7 @@ class Truth:
     def _check_nothing_skipped(self, partition: int, next_offset: int) -> None:
         for record in self._topic.logs[partition][:next_offset]:
             if not self._is_settled(record):
-                raise Violation(f"{record} was skipped in partition {partition}")
+                raise Violation(f"{record} was skipped")
 
     def _is_settled(self, record: Record) -> bool:
         """Tell whether the totalizer knows what became of a record that it has read."""

@@ -157,7 +157,8 @@ class World:
             self.truth.acknowledged(operation, outcome)
         elif outcome.message == real_writer._OPEN:
             operation.is_unknown = True
-            if not adder.task.may_have_committed(operation.xs[0]):
+            same_id = (operation, *operation.rivals)
+            if not any(adder.task.may_have_committed(each.xs[0]) for each in same_id):
                 raise Violation(f"operation {operation.first} is said to be stored perhaps, and no commit was sent")
         elif outcome.message == real_writer._NOT_STORED:
             self.truth.not_stored(operation)

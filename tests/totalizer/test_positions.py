@@ -63,7 +63,9 @@ def test_a_topic_that_was_deleted_is_not_one_that_is_not_there_yet() -> None:
     assert isinstance(decide_positions("sums", [0], None, {}), Halt)
 
 
-@pytest.mark.parametrize(("stored", "moved"), [({0: 5, 1: 7}, False), ({0: 5, 1: 6}, True), ({0: 5}, True)])
+@pytest.mark.parametrize(
+    ("stored", "moved"), [({0: 5, 1: 7}, False), ({0: 5, 1: 6}, True), ({0: 5, 1: 8}, True), ({0: 5}, True)]
+)
 def test_who_reads_notices_that_the_stored_offsets_moved(stored: dict[int, int], moved: bool) -> None:
     """An offset that is not where reading stands was set by somebody else: a restore, another consumer."""
     rows = {partition: StoredOffset(offset, TOPIC_ID) for partition, offset in stored.items()}

@@ -37,6 +37,7 @@ def test_a_probe_is_counted_and_nothing_else() -> None:
 LANE = Lane(UUID("abcdefab-0000-4000-8000-000000000001"))
 OTHER = Lane(UUID(int=2))
 ID = UUID(int=3)
+_AGGREGATE = f'"aggregate_id":"{LANE.lane}"'.encode()
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,8 @@ ID = UUID(int=3)
         (foreign_value(ID, 1, 2, payload={"x": 1, "result": 3}), None, "missing"),
         (foreign_value(ID, 2**63, 0), None, "64 bits"),
         (foreign_value(ID, 2**63 - 1, 1), None, "64 bits"),
+        (foreign_value(ID, 2**63, -1), None, "64 bits"),
+        (foreign_value(ID, -1, 2**63), None, "64 bits"),
         (foreign_value("no-uuid", 1, 2), None, "event_id"),
         (foreign_value(ID, 1, 2, created_at="yesterday"), None, "created_at"),
         (LANE.value(1, 1, 2), [("lane", str(LANE.lane).encode())], "seq"),
@@ -70,6 +73,7 @@ ID = UUID(int=3)
         (LANE.value(1, 1, 2), [*LANE.headers(1)[:1], ("seq", b"9" * 30)], "seq"),
         (LANE.value(1, 1, 2), LANE.headers(2), "as its headers say"),
         (OTHER.value(1, 1, 2), LANE.headers(1), "as its headers say"),
+        (LANE.value(1, 1, 2).replace(_AGGREGATE, b'"aggregate_id":"till"'), LANE.headers(1), "as its headers say"),
         (LANE.value(1, 1, 2, "0001-01-01T00:00:00+14:00"), LANE.headers(1), "created_at cannot be stored"),
         (LANE.value(1, 1, 2, "9999-12-31T23:00:00-14:00"), LANE.headers(1), "created_at cannot be stored"),
         (b"{", LANE.headers(1), "truncated"),
