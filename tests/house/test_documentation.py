@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from sumflow import settings
 from sumflow.cli.main import sumflow
 from tests.house.test_budgets import ROOT, SOURCES
+from tests.simulation.mutants import MUTANTS
 
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = [s for s in vars(settings).values() if isinstance(s, type) and issubclass(s, msgspec.Struct)]
@@ -52,6 +53,14 @@ def test_links_lead_somewhere(text: Path) -> None:
         assert file.exists(), target
         if anchor:
             assert anchor in _anchors(file), target
+
+
+def test_tests_that_the_texts_name_exist() -> None:
+    """Each `tests/...::test_...` in docs/exactness.md is a test; in brackets stands a mutant of the simulation."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)(?:\[([^]]+)\])?`", (ROOT / "docs/exactness.md").read_text())
+    assert named
+    assert [f"{file}::{test}" for file, test, _ in named if f"def {test}(" not in (ROOT / file).read_text()] == []
+    assert {mutant for _, _, mutant in named if mutant} - {mutant.name for mutant in MUTANTS} == set()
 
 
 def test_every_metric_is_described() -> None:
