@@ -161,13 +161,19 @@ class Relay:
                 return
 
 
-class Complaints(Nothing):
+class Complaints:
     """In the place of a totalizer's metrics: keeps what must not be in a history in which nothing failed."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
-        self.troubles = self
-        """Counts with `inc`."""
+
+    def __getattr__(self, name: str) -> Nothing:
+        return NOTHING  # type: ignore[no-any-return]
+
+    @property
+    def troubles(self) -> Complaints:
+        """Itself, which counts with `inc`."""
+        return self
 
     def inc(self) -> None:
         """Hear that reading began anew."""
