@@ -153,6 +153,23 @@ def test_what_an_earlier_life_left_is_mended_before_each_start(run: Callable[...
         running.await_that(partial(running.is_another, "one", before))
 
 
+def test_a_server_that_stands_still_is_replaced_with_its_children(run: Callable[..., Running], tmp_path: Path) -> None:
+    """Its children, as PostgreSQL's, stand still too and hold what the next one needs: none of them is left."""
+    parent = (
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n{SERVE}"
+    )
+    running = run(component(tmp_path, "one", parent))
+    running.supervisor.start(["one"])
+    running.await_that(lambda: running.is_ready("one"))
+    before = psutil.Process(running.pids["one"])
+    (child,) = before.children()
+    known = process.Identity.of(child.pid)
+    child.suspend()
+    before.suspend()
+    running.await_that(lambda: running.supervisor.lives["one"].restarts == 1 and running.is_ready("one"))
+    running.await_that(lambda: known.find() is None)
+
+
 def test_what_does_not_stop_is_killed(run: Callable[..., Running], tmp_path: Path) -> None:
     """A process that ignores SIGTERM is gone when its grace is over."""
     running = run(component(tmp_path, "one", STUBBORN))

@@ -120,6 +120,17 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def kill_family(pid: int) -> None:
+    """End a process by force, with its descendants: those that stand still would not notice that their parent is gone.
+
+    PostgreSQL's would keep its shared memory, beside which no successor starts.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = psutil.Process(pid)
+        for each in [found, *found.children(recursive=True)]:
+            send(each.pid, signal.SIGKILL)
+
+
 def rotate(log: Path) -> None:
     """Move a log that has grown too large aside.
 

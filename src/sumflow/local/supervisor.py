@@ -161,10 +161,10 @@ class Supervisor:
                 if component.liveness:
                     self._pool.submit(self._ask, component, component.liveness, life.run, LivenessSeen)
             case Action.STOP:
-                self._send(name, component.command.stop_signal)
+                self._send(name, lambda pid: process.send(pid, component.command.stop_signal))
             case Action.KILL:
                 _log.warning("%s: killed, as %s", name, life.problem)
-                self._send(name, signal.SIGKILL)
+                self._send(name, process.kill_family)
 
     def _spawn(self, component: Component, run: int) -> None:
         try:
@@ -193,10 +193,10 @@ class Supervisor:
         problem = problem_of(check, component.check_timeout_s)
         self._events.put((component.name, answer(run, problem)))
 
-    def _send(self, name: str, number: int) -> None:
+    def _send(self, name: str, how: Callable[[int], None]) -> None:
         running = self._processes.get(name)
         if running and running.poll() is None:
-            process.send(running.pid, number)
+            how(running.pid)
 
 
 def exit_in_words(code: int) -> str:
