@@ -17,7 +17,12 @@ KAFKA_BIN: Final = "/opt/kafka/bin"
 ZOOKEEPER_LOCAL_PORT: Final = 12181
 """Strimzi's ZooKeeper answers four-letter words on this port of its own pod; its other ports are TLS."""
 
+PROGRAM_WITHIN_S: Final = 50
+"""How long one of Kafka's programs may take in a broker's pod: each is a JVM that shares the broker's CPU, and needs
+more than 10 s to start and answer where that is short."""
+
 _CONNECT_TIMEOUT_S: Final = 3
+_ECHO_WITHIN_S: Final = 45
 _LOGGED: Final = re.compile(r"\b(TRACE|DEBUG|INFO|WARN)\b")
 _PLACE: Final = re.compile(r"Partition:(\d+)\s+Offset:(\d+)")
 
@@ -85,11 +90,13 @@ def echo(cluster: Cluster, pod: Pod, bootstrap: str, topic: str, header: str, va
     Raises:
         SumflowError: it did not come back.
     """
-    script = _ECHO.format(bin=KAFKA_BIN, bootstrap=bootstrap, topic=shlex.quote(topic), header=header, seconds=15)
-    outcome = execute(cluster, pod, ["bash", "-c", script], given=f"{value}\n", within_s=40)
+    script = _ECHO.format(
+        bin=KAFKA_BIN, bootstrap=bootstrap, topic=shlex.quote(topic), header=header, seconds=_ECHO_WITHIN_S
+    )
+    outcome = execute(cluster, pod, ["bash", "-c", script], given=f"{value}\n", within_s=PROGRAM_WITHIN_S)
     match = _PLACE.search(outcome.output)
     if match is None:
-        why = outcome.errors.strip() or f"produced in {pod}, and not consumed again within 15 s"
+        why = outcome.errors.strip() or f"produced in {pod}, and not consumed again within {_ECHO_WITHIN_S} s"
         raise SumflowError(f"no test message came back from {topic}", why=why)
     return int(match[1]), int(match[2])
 
@@ -97,7 +104,7 @@ def echo(cluster: Cluster, pod: Pod, bootstrap: str, topic: str, header: str, va
 def describe_topic(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> str:
     """Return what `kafka-topics.sh --describe` prints; raise SumflowError if there is no such topic."""
     command = [f"{KAFKA_BIN}/kafka-topics.sh", "--bootstrap-server", bootstrap, "--describe", "--topic", topic]
-    outcome = execute(cluster, pod, command)
+    outcome = execute(cluster, pod, command, within_s=PROGRAM_WITHIN_S)
     if outcome.code:
         raise SumflowError(f"the topic {topic} cannot be described", why=complaint(outcome))
     return outcome.output
@@ -113,7 +120,9 @@ def complaint(outcome: Outcome) -> str:
 def extents(cluster: Cluster, pod: Pod, bootstrap: str, topic: str) -> dict[int, Extent]:
     """Return what a topic's partitions hold; raise SumflowError if the brokers do not say."""
     program = f"{KAFKA_BIN}/kafka-get-offsets.sh --bootstrap-server {bootstrap} --topic {shlex.quote(topic)} --time"
-    outcome = execute(cluster, pod, ["bash", "-c", f"{program} earliest && echo && {program} latest"], within_s=40)
+    outcome = execute(
+        cluster, pod, ["bash", "-c", f"{program} earliest && echo && {program} latest"], within_s=PROGRAM_WITHIN_S
+    )
     if outcome.code:
         raise SumflowError(f"the offsets of {topic} are not to be had", why=complaint(outcome))
     return parse_extents(outcome.output)

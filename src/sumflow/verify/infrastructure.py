@@ -12,6 +12,8 @@ from sumflow.verify.check import Check, CheckFailedError, Hint, NotApplicable, P
 from sumflow.verify.target import Partition, Target, TopicFacts
 
 CATEGORY: Final = "infrastructure"
+_KAFKA_WITHIN_S: Final = 60.0
+"""On a cluster Kafka is asked with its own programs in a broker's pod: each is a JVM that shares the broker's CPU."""
 
 
 def checks(target: Target) -> list[Check]:
@@ -55,7 +57,7 @@ def _kafka(target: Target) -> Iterator[Check]:
             f"`{commands.status}` shows which broker is away, `{commands.logs['kafka']}` why",
             "a-kafka-broker-is-missing",
         ),
-        15,
+        _KAFKA_WITHIN_S,
         lambda: brokers(target),
     )
     yield Check(
@@ -85,7 +87,7 @@ def _topic(target: Target, topic: Topic) -> Check:
             f"look at the brokers first; `{target.commands.repair}` brings settings back to what is declared",
             "a-topic-is-not-as-declared",
         ),
-        20,
+        _KAFKA_WITHIN_S,
         lambda: topic_as_declared(target, topic),
     )
 
@@ -108,7 +110,7 @@ def _echo(target: Target) -> Check:
         f'a test message to "{name}" can be produced and consumed',
         "healthy brokers that do not pass messages on are of no use",
         Hint("look at the in-sync replicas above: fewer than min.insync.replicas refuse", "messages-do-not-pass"),
-        20,
+        _KAFKA_WITHIN_S,
         lambda: echo(target, name),
     )
 
