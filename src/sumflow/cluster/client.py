@@ -113,7 +113,7 @@ class Cluster:
         changed: Object = self._json("PATCH", path, query, change, content=_MERGE, what=f"change {ref}", ref=ref)
         return changed
 
-    def delete(self, ref: Ref, *, uid: str = "") -> None:
+    def delete(self, ref: Ref, *, uid: str = "", grace_s: int | None = None) -> None:
         """Begin to delete an object, its dependents first; an object that is gone is no error.
 
         A resource of Strimzi goes before its dependents: while it waited for them, its operator, which does not look
@@ -122,6 +122,8 @@ class Cluster:
         body: dict[str, Any] = {"propagationPolicy": "Background" if ref.group == STRIMZI else "Foreground"}
         if uid:
             body["preconditions"] = {"uid": uid}
+        if grace_s is not None:
+            body["gracePeriodSeconds"] = grace_s
         self._found("DELETE", ref.path, body=body, what=f"delete {ref}", ref=ref)
 
     def may(self, permission: Permission) -> bool:

@@ -93,6 +93,13 @@ def pods(cluster: Cluster, namespace: str, labels: str, container: str) -> list[
     return sorted((Pod(namespace, str(meta(each)["name"]), container) for each in found), key=lambda pod: pod.name)
 
 
+def running(cluster: Cluster, namespace: str, labels: str, container: str) -> list[Pod]:
+    """Return the pods that carry labels, run and are not being deleted, by name."""
+    found = cluster.list(Ref("", "v1", "Pod", namespace, ""), labels=labels, fields="status.phase=Running")
+    names = sorted(str(meta(each)["name"]) for each in found if not meta(each).get("deletionTimestamp"))
+    return [Pod(namespace, name, container) for name in names]
+
+
 def ready_pod(cluster: Cluster, namespace: str, labels: str, container: str) -> Pod:
     """Return one of the pods that are ready, any of them; raise NotRunningError if none is.
 

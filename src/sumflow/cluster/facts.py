@@ -46,7 +46,7 @@ def gather(cluster: Cluster, objects: Iterable[Object], wanted: Demand) -> Facts
         server=cluster.version(),
         storage_classes=_storage_classes(cluster),
         nodes=nodes,
-        denied=_denied(cluster, demand.permissions(listed)),
+        denied=denied(cluster, demand.permissions(listed)),
         operators=_operators(cluster),
         definitions=_definitions(cluster),
         quotas=tuple(quota for namespace in sorted(namespaces) for quota in _quotas(cluster, namespace)),
@@ -80,8 +80,8 @@ def _registries(images: Iterable[str], nodes: Iterable[NodeRoom] | None) -> dict
     return {image: registry.ask(image) for image in pulled if nodes is None or preflight.nodes_without(image, nodes)}
 
 
-def _denied(cluster: Cluster, needed: Iterable[Permission]) -> tuple[Permission, ...]:
-    """Ask for each permission; whoever may do everything with a resource is asked once for it."""
+def denied(cluster: Cluster, needed: Iterable[Permission]) -> tuple[Permission, ...]:
+    """Return what of it we lack; whoever may do everything with a resource is asked once for it."""
     by_resource: dict[Permission, list[Permission]] = defaultdict(list)
     for each in needed:
         by_resource[Permission("*", each.group, each.resource, each.namespace, each.subresource)].append(each)

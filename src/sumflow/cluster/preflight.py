@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -140,11 +140,16 @@ def _version(facts: Facts, demand: Demand) -> Iterator[Finding]:
 
 def _permissions(facts: Facts, demand: Demand) -> Iterator[Finding]:
     if facts.denied:
-        yield Finding(
-            f"{len(facts.denied)} permissions are missing",
-            why="\n".join(f"cannot {each}" for each in facts.denied),
-            remedy="ask an administrator for the roles in k8s/rbac (docs/kubernetes.md, Least privilege)",
-        )
+        yield missing(facts.denied)
+
+
+def missing(denied: Sequence[Permission]) -> Finding:
+    """Tell which permissions are missing, at least one."""
+    return Finding(
+        f"{len(denied)} permissions are missing",
+        why="\n".join(f"cannot {each}" for each in denied),
+        remedy="ask an administrator for the roles in k8s/rbac (docs/kubernetes.md, Least privilege)",
+    )
 
 
 def _operators(facts: Facts, demand: Demand) -> Iterator[Finding]:

@@ -54,24 +54,7 @@ def execute(cluster: Cluster, pod: Pod, command: Sequence[str], *, given: str = 
     Raises:
         SumflowError: the command could not be started, or did not end in time.
     """
-    # The library swaps a method of its client for the length of the call, so that each call has a client of its own.
-    core = api.CoreV1Api(api.ApiClient(cluster.configuration))
-    try:
-        channel = stream.stream(
-            core.connect_get_namespaced_pod_exec,
-            pod.name,
-            pod.namespace,
-            container=pod.container,
-            command=list(command),
-            stdin=bool(given),
-            stdout=True,
-            stderr=True,
-            tty=False,
-            _preload_content=False,
-            _request_timeout=within_s,
-        )
-    except (api.ApiException, OSError) as error:
-        raise _not_started(pod, command[0], error) from error
+    channel = _begun(cluster, pod, command, within_s, stdin=bool(given))
     with contextlib.closing(channel):
         if given:
             channel.write_stdin(given)
@@ -83,6 +66,48 @@ def execute(cluster: Cluster, pod: Pod, command: Sequence[str], *, given: str = 
         if isinstance(ended, str):
             raise _not_started(pod, command[0], ended)
         return Outcome(ended, output, errors)
+
+
+def started(
+    cluster: Cluster, pod: Pod, command: Sequence[str], *, says: str, within_s: float = 10
+) -> Callable[[], None]:
+    """Run a command until it says a line, and let it go on; return what ends its standard input, and so the command.
+
+    Args:
+        says: the line; whatever else it says first is why it could not do what was asked.
+        within_s: the time for it.
+
+    Raises:
+        SumflowError: the command could not be started, or said something else, or nothing in time.
+    """
+    channel = _begun(cluster, pod, command, within_s, stdin=True)
+    line = str(channel.readline_stdout(timeout=within_s) or channel.read_stdout() or channel.read_stderr()).strip()
+    if line != says:
+        channel.close()
+        raise SumflowError(f"{command[0]} in {pod} did not do what was asked", why=line or "it said nothing")
+    end: Callable[[], None] = channel.close
+    return end
+
+
+def _begun(cluster: Cluster, pod: Pod, command: Sequence[str], within_s: float, *, stdin: bool) -> Any:
+    # The library swaps a method of its client for the length of the call, so that each call has a client of its own.
+    core = api.CoreV1Api(api.ApiClient(cluster.configuration))
+    try:
+        return stream.stream(
+            core.connect_get_namespaced_pod_exec,
+            pod.name,
+            pod.namespace,
+            container=pod.container,
+            command=list(command),
+            stdin=stdin,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _preload_content=False,
+            _request_timeout=within_s,
+        )
+    except (api.ApiException, OSError) as error:
+        raise _not_started(pod, command[0], error) from error
 
 
 @contextlib.contextmanager

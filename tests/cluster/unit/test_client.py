@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from kubernetes import client as api
 
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.failures import UnauthorisedError
+from sumflow.cluster.objects import Ref
 from sumflow.errors import UsageError
 
 
@@ -51,3 +54,20 @@ def test_a_kubeconfig_that_is_none_is_a_mistake_of_the_request(
     (tmp_path / "kubeconfig").write_text(text)
     with pytest.raises(UsageError, match="no kubeconfig to reach a cluster with"):
         _connect(tmp_path / "kubeconfig", monkeypatch)
+
+
+@pytest.mark.parametrize(("grace_s", "asked"), [(None, {}), (1, {"gracePeriodSeconds": 1})])
+def test_a_pod_ends_in_its_own_time_unless_told(
+    grace_s: int | None, asked: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is told of a grace only where somebody asks for one."""
+    bodies: list[dict[str, Any]] = []
+
+    def remembered(_: Cluster, method: str, path: str, query: object, body: dict[str, Any], *rest: object) -> bytes:
+        assert (method, path) == ("DELETE", "/api/v1/namespaces/sumflow/pods/adder-0")
+        bodies.append(body)
+        return b"{}"
+
+    monkeypatch.setattr(Cluster, "_once", remembered)
+    Cluster(api.Configuration(), "x").delete(Ref("", "v1", "Pod", "sumflow", "adder-0"), grace_s=grace_s)
+    assert bodies == [{"propagationPolicy": "Foreground"} | asked]
