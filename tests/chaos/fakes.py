@@ -41,6 +41,9 @@ class FakePipeline:
     miscount: int = 0
     step_back_at: int = -1
     never_well: str = ""
+    profile: str = "dev"
+    context: str | None = None
+    settle_s: float = 5.0
     unread: frozenset[str] = frozenset()
     stored: Counter[int] = field(default_factory=Counter)
     away: set[str] = field(default_factory=set)

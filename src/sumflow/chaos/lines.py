@@ -7,13 +7,25 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from sumflow.chaos.faults import Fault, Kind
 from sumflow.chaos.proxy import Proxy
+from sumflow.chaos.target import Undo
 from sumflow.errors import SumflowError
 from sumflow.settings import Address
 
+CLIENTS_LINE: Final = "adder"
+"""The line between the clients and all copies of the adder."""
+SLOW_BY_S: Final = 0.15
+
+LINE_FAULTS: Final[Mapping[Kind, Callable[[Proxy], None]]] = {
+    Kind.CUT: Proxy.cut,
+    Kind.STALL: Proxy.stall,
+    Kind.SLOW: lambda proxy: proxy.slow(SLOW_BY_S),
+}
 _WITHIN_S: Final = 10.0
 
 
@@ -59,6 +71,11 @@ class Lines:
     def address(self, name: str) -> Address:
         """Return where a component is reached."""
         return self._proxies[name].address
+
+    def begin(self, fault: Fault) -> Undo:
+        """Break a line, by one of LINE_FAULTS, and return what makes it whole again."""
+        self.tell(fault.target, LINE_FAULTS[fault.kind])
+        return partial(self.tell, fault.target, Proxy.restore)
 
     def tell(self, name: str, what: Callable[[Proxy], None]) -> None:
         """Let the proxy in front of a component do something."""

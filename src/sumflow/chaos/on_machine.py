@@ -7,10 +7,9 @@ is left at the end, and no other system is touched.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +18,9 @@ from sumflow.audit import facts
 from sumflow.chaos import disk
 from sumflow.chaos.disk import SmallDisk
 from sumflow.chaos.faults import Fault, Kind, Offers
-from sumflow.chaos.lines import Lines, Route
-from sumflow.chaos.proxy import Proxy
-from sumflow.chaos.target import NotNowError, Undo
+from sumflow.chaos.lines import CLIENTS_LINE, LINE_FAULTS, Lines, Route
+from sumflow.chaos.run import SETTLE_S
+from sumflow.chaos.target import NotNowError, Undo, nothing_to_undo
 from sumflow.client.endpoints import Endpoints
 from sumflow.errors import NotRunningError
 from sumflow.local import facade, ports, preflight, signals
@@ -30,16 +29,7 @@ from sumflow.settings import Address
 from sumflow.topology.model import Topology
 from sumflow.verify import on_machine
 
-CLIENTS_LINE: Final = "adder"
-"""The line between the clients and all copies of the adder."""
 DISK: Final = "all"
-SLOW_BY_S: Final = 0.15
-
-_LINE_FAULTS: Final[Mapping[Kind, Callable[[Proxy], None]]] = {
-    Kind.CUT: Proxy.cut,
-    Kind.STALL: Proxy.stall,
-    Kind.SLOW: lambda proxy: proxy.slow(SLOW_BY_S),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +48,19 @@ class OwnSystem:
     lines: Lines
     small_disk: SmallDisk | None
     no_disk: str
+    context: None = None
+    settle_s: float = SETTLE_S
+
+    @property
+    def profile(self) -> str:
+        """The profile that was brought up."""
+        return self.looked_at.topology.profile
 
     def offers(self) -> Offers:
         """Every process may be hit, every line, and the disk where it is a small one of its own."""
         names = tuple(each.name for each in facade.status_of(self.data_dir).components)
         found: dict[Kind, tuple[str, ...]] = {Kind.KILL: names, Kind.FREEZE: names, Kind.RESTART: names}
-        found |= dict.fromkeys(_LINE_FAULTS, self.lines.names)
+        found |= dict.fromkeys(LINE_FAULTS, self.lines.names)
         return found | ({Kind.DISK: (DISK,)} if self.small_disk else {})
 
     def left_out(self) -> Mapping[Kind, str]:
@@ -72,9 +69,8 @@ class OwnSystem:
 
     def begin(self, fault: Fault) -> Undo:
         """Do a fault."""
-        if fault.kind in _LINE_FAULTS:
-            self.lines.tell(fault.target, _LINE_FAULTS[fault.kind])
-            return partial(self.lines.tell, fault.target, Proxy.restore)
+        if fault.kind in LINE_FAULTS:
+            return self.lines.begin(fault)
         if fault.kind is Kind.DISK and self.small_disk:
             self.small_disk.fill()
             return self.small_disk.free
@@ -102,7 +98,7 @@ class OwnSystem:
             act(self.data_dir, fault.target)
         except NotRunningError as error:
             raise NotNowError(error.what) from error
-        return _nothing
+        return nothing_to_undo
 
 
 @contextmanager
@@ -148,7 +144,3 @@ def _interposed(topology: Topology) -> dict[str, str]:
     found = {f"{database.name}-0": f"{database.name}-0/postgres" for database in topology.databases}
     found |= {f"kafka-{i}": f"kafka-{i}/{listener}" for i in range(topology.kafka.brokers)}
     return {CLIENTS_LINE: "adder-0/grpc"} | found
-
-
-def _nothing() -> None:
-    """There is nothing to take back: the supervisor starts what has ended."""

@@ -16,6 +16,10 @@ Undo = Callable[[], None]
 """Takes a fault back; harmless where there is nothing to take back any more."""
 
 
+def nothing_to_undo() -> None:
+    """There is nothing to take back: whoever looks after the system starts what has ended."""
+
+
 class NotNowError(SumflowError):
     """A fault cannot be done at this moment: what it is about is not there, as another fault hit it before."""
 
@@ -35,6 +39,18 @@ class Books(Protocol):
 
 class Target(Protocol):
     """A running system that may be broken."""
+
+    @property
+    def profile(self) -> str:
+        """Which profile of the manifests it is."""
+
+    @property
+    def context(self) -> str | None:
+        """The kubeconfig context of the cluster where it is; None on this machine."""
+
+    @property
+    def settle_s(self) -> float:
+        """How long it may take to recover from the last fault, and again to count everything."""
 
     def offers(self) -> Offers:
         """Return what can be broken here."""

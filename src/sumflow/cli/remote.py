@@ -1,10 +1,11 @@
-"""What `status`, `verify` and `destroy` do when the system is on a cluster."""
+"""What `status`, `verify`, `chaos` and `destroy` do when the system is on a cluster."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from sumflow.cli.output import Output
 from sumflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from sumflow.chaos.on_kubernetes import DeployedSystem
+    from sumflow.cluster.client import Cluster
     from sumflow.cluster.deployed import Part
     from sumflow.cluster.objects import Ref
     from sumflow.verify.target import Target
@@ -85,10 +88,7 @@ def destroy(place: Place, output: Output, *, yes: bool, delete_data: bool) -> in
 
     cluster = place.connect()
     what = "the system and all its data" if delete_data else "the system; volumes and passwords stay"
-    question = f"Remove {what}, from {cluster.context} ({cluster.server})?"
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("destroying must be confirmed", remedy="say `sumflow destroy --on kubernetes --yes`")
-    if not yes and not click.confirm(question, default=False, err=True):
+    if not yes and not _confirmed(f"Remove {what}, from {_where(cluster)}?", "destroy"):
         output.note("nothing is removed")
         return 1
     reporter = Removal(output)
@@ -96,3 +96,27 @@ def destroy(place: Place, output: Output, *, yes: bool, delete_data: bool) -> in
     output.document({"removed": count, "kept": reporter.stays, "context": cluster.context})
     output.line(f"removed {count} objects" if count else f"nothing of SumFlow is on {cluster.context}")
     return 0
+
+
+def breakable(place: Place, *, yes: bool) -> AbstractContextManager[DeployedSystem] | None:
+    """Return the deployed system, to be broken where it is; None if the answer to whether it may be was no."""
+    from sumflow.chaos import on_kubernetes
+    from sumflow.cluster import deployed
+
+    cluster = place.connect()
+    system = deployed.declared(cluster)
+    on_kubernetes.check(cluster, system)
+    question = f"Break the running system of profile {system.profile}, on {_where(cluster)}? Its users will notice."
+    if not yes and not _confirmed(question, "chaos"):
+        return None
+    return on_kubernetes.deployed_system(cluster, system)
+
+
+def _where(cluster: Cluster) -> str:
+    return f"{cluster.context} ({cluster.server})"
+
+
+def _confirmed(question: str, command: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(f"{command} must be confirmed", remedy=f"say `sumflow {command} --on kubernetes --yes`")
+    return click.confirm(question, default=False, err=True)

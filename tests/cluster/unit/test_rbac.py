@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from sumflow import topology
+from sumflow.chaos import on_kubernetes
 from sumflow.cluster import demand, inventory
 from sumflow.cluster.demand import Permission
 from sumflow.cluster.objects import KINDS, Object
@@ -50,6 +51,13 @@ def _installed() -> Iterator[Object]:
 def test_the_roles_are_enough_to_deploy(profile: str) -> None:
     """Everything that preflight asks for is granted."""
     needed = demand.permissions([*topology.render(profile), *_installed()])
+    assert [str(each) for each in needed if not _allowed(each)] == []
+
+
+@pytest.mark.parametrize("profile", ["spec", "kraft", "dev"])
+def test_the_roles_are_enough_to_break_it(profile: str) -> None:
+    """Everything that `chaos` asks for is granted."""
+    needed = on_kubernetes.permissions(topology.load(profile))
     assert [str(each) for each in needed if not _allowed(each)] == []
 
 
