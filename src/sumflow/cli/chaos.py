@@ -181,8 +181,9 @@ def _name(target: Target) -> str:
 
 def _say_plan(title: str, target: Target, output: Output) -> None:
     output.line(f"\n{title}")
-    for kind, why in target.left_out().items():
-        output.line(f"left out: {kind}: {why}")
+    for why in dict.fromkeys(target.left_out().values()):
+        kinds = ", ".join(kind for kind, reason in target.left_out().items() if reason == why)
+        output.line(f"left out: {kinds}: {why}")
     sys.stdout.flush()
 
 

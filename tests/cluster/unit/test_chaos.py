@@ -161,7 +161,7 @@ def test_pods_are_ended(inside: Inside, kind: Kind, target: str, pod: str, grace
 @pytest.mark.parametrize(
     ("kind", "target", "container", "means"),
     [
-        (Kind.KILL, "adder-0", "adder", "RLIMIT_CPU"),
+        (Kind.KILL, "adder-0", "adder", "exitkill"),
         (Kind.KILL, "relay-0", "relay", "RLIMIT_CPU"),
         (Kind.RESTART, "relay-1", "relay", "SIGTERM"),
         (Kind.FREEZE, "totalizer-0", "totalizer", "ptrace"),
