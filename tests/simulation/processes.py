@@ -167,8 +167,9 @@ class Complaints:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def __getattr__(self, name: str) -> Nothing:
-        return NOTHING  # type: ignore[no-any-return]
+    def __getattr__(self, name: str) -> Any:
+        setattr(self, name, NOTHING)  # found at once the next time
+        return NOTHING
 
     @property
     def troubles(self) -> Complaints:
