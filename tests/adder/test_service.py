@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import msgspec
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -27,8 +28,8 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 async def channel(settings: AdderSettings) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to a server whose writer has its lane."""
-    async with running_writer(settings) as writer:
+    """A channel to a server whose writer has its lane, and keeps it however busy the machine is."""
+    async with running_writer(msgspec.structs.replace(settings, adder_commit_timeout_s=60)) as writer:
         service = service_of(writer, settings)
         server, _ = await main._start_server(settings, service)
         async with grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel:

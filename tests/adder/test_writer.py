@@ -116,6 +116,19 @@ async def test_a_frozen_server_is_unavailable_quickly(settings: AdderSettings, p
         assert (await add(writer, 1, 1)).seq == 1
 
 
+async def test_a_process_that_stood_still_keeps_its_lane(settings: AdderSettings) -> None:
+    """The server answers a commit while the adder gets no CPU for longer than the timeout: that is not the server's."""
+    async with running_writer(msgspec.structs.replace(settings, adder_commit_timeout_s=2)) as writer:
+        adding = asyncio.create_task(add(writer, 1, 1))
+        while not writer._queue.additions:
+            await asyncio.sleep(0)
+        while writer._queue.additions:
+            await asyncio.sleep(0)
+        time.sleep(2.5)
+        assert (await adding).seq == 1
+    assert rows(settings, "SELECT count FROM lanes") == [(1,)]
+
+
 async def test_an_idle_writer_notices_that_the_server_is_gone(settings: AdderSettings, proxy: Proxy) -> None:
     """Readiness does not need a request to fail first."""
     async with running_writer(behind(proxy, settings, commit_timeout_s=0.3)) as writer:

@@ -27,6 +27,8 @@ from sumflow.sums.event import Position
 
 IDLE_PROBE_S: Final = 1.0
 """An idle session is asked for a sign of life so often, so that readiness is known before a request finds out."""
+TIMEOUT_SLICES: Final = 10
+"""Of the commit timeout: what stands still for longer than it loses a tenth of it, not the lane."""
 AWAY_RETRY_S: Final = 1.0
 """A client that is refused because the database is away is asked to come again after this long."""
 
@@ -169,10 +171,17 @@ class Writer:
             self._metrics.commit_time.observe(commit_s)
 
     async def _within(self, session: LaneSession, work: Coroutine[Any, Any, _T]) -> _T:
-        """Await work with the server for the commit timeout; then the session ends, and so does the work, in error."""
+        """Await work with the server for the commit timeout; then the session ends, and so does the work, in error.
+
+        The time is taken in slices: while this process stands still (stopped, or short of CPU), its server may have
+        answered, and only one of them passes.
+        """
         task = asyncio.create_task(work)
-        done, _ = await asyncio.wait({task}, timeout=self._settings.adder_commit_timeout_s)
-        if not done:
+        for _ in range(TIMEOUT_SLICES):
+            done, _ = await asyncio.wait({task}, timeout=self._settings.adder_commit_timeout_s / TIMEOUT_SLICES)
+            if done:
+                break
+        else:
             session.abandon()
         return await task
 
