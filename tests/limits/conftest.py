@@ -22,6 +22,8 @@ from tests.totalizer.bench import Bench
 from tests.totalizer.conftest import bench  # noqa: F401, a fixture
 from tests.totalizer.records import Lane
 
+LOG = "adder.log"
+
 
 @pytest.fixture
 def settings(database_url: str) -> AdderSettings:
@@ -30,16 +32,10 @@ def settings(database_url: str) -> AdderSettings:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """What the adder writes on standard error."""
-    return tmp_path / "adder.log"
-
-
-@pytest.fixture
-def adder(settings: AdderSettings, log: Path) -> Iterator[Target]:
-    """An adder's process, attacked at its gRPC port."""
+def adder(settings: AdderSettings, tmp_path: Path) -> Iterator[Target]:
+    """An adder's process, attacked at its gRPC port; what it writes on standard error is in the test's directory."""
     with (
-        log.open("wb") as written,
+        (tmp_path / LOG).open("wb") as written,
         process(settings, written) as popen,
         open_channel(settings.grpc_listen) as channel,
     ):

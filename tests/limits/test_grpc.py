@@ -30,7 +30,7 @@ from sumflow.sums.numbers import INT64_MAX
 from sumflow.sums.sum_pb2 import SumBatchRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
 from tests.limits.bystander import PATIENCE_S
-from tests.limits.conftest import adding
+from tests.limits.conftest import LOG, adding
 from tests.limits.raw import BATCHES, SINGLE, Raw, data, headers, message
 from tests.limits.target import Target, await_still
 
@@ -243,8 +243,9 @@ def test_whoever_is_silent_gives_way(adder: Target, settings: AdderSettings) -> 
     adder.endure(take_all_places, "silent calls")
 
 
-def test_whatever_clients_send_the_log_is_json_and_short(adder: Target, log: Path) -> None:
+def test_whatever_clients_send_the_log_is_json_and_short(adder: Target, tmp_path: Path) -> None:
     """gRPC's core prints, and its Python part prints tracebacks: each is a JSON object of ours, or left out."""
+    log = tmp_path / LOG
     began = len(log.read_text().splitlines())
     malformed_frames(adder)
     unreadable_names(adder)

@@ -10,8 +10,11 @@ from typing import Final
 from sumflow import descriptors
 from sumflow.settings import AdderSettings
 
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
-"""Also of a message that was compressed: what it inflates to counts."""
+MAX_MESSAGE_BYTES: Final = 1536 * 1024
+"""A batch of 10,000 of the largest numbers, each with the longest name, has 1.5 million bytes."""
+IDENTITY_ONLY: Final = 1
+"""The set of compressions that are taken: a few kilobytes that inflate to a message in each of many calls would be more
+memory than there is."""
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_CALLS_OF_A_CONNECTION: Final = 100
 """A client with more waits on its own side. A call that is open takes about 16 KiB, whatever it does."""
@@ -32,6 +35,7 @@ def server_options(settings: AdderSettings) -> tuple[tuple[str, int], ...]:
         # Replicas on one machine share the port; the kernel spreads connections over them.
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.compression_enabled_algorithms_bitset", IDENTITY_ONLY),
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_allowed_incoming_connections", connections),

@@ -14,6 +14,7 @@ from sumflow.adder.comeback import trailers
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused
 from sumflow.adder.streams import MALFORMED, Context, Places, Stream
+from sumflow.adder.wire import is_overfull
 from sumflow.adder.writer import Writer
 from sumflow.sums import sum_pb2
 from sumflow.sums.event import TRACEPARENT_HEADER
@@ -50,7 +51,7 @@ class SumService:
             ),
             "SumBatches": grpc.stream_stream_rpc_method_handler(
                 self.sum_batches,
-                request_deserializer=_reader(sum_pb2.SumBatchRequest),
+                request_deserializer=_read_batch,
                 response_serializer=sum_pb2.SumBatchResponse.SerializeToString,
             ),
         }
@@ -104,6 +105,14 @@ def _reader(kind: type[M]) -> Callable[[bytes], M | None]:
             return None
 
     return read
+
+
+def _read_batch(data: bytes) -> sum_pb2.SumBatchRequest | None:
+    """Read a batch; None as above, also if it holds more than a batch may."""
+    try:
+        return None if is_overfull(data) else sum_pb2.SumBatchRequest.FromString(data)
+    except (DecodeError, ValueError):
+        return None
 
 
 def _trace(context: Context) -> str | None:

@@ -32,7 +32,8 @@ STUCK_S: Final = 60.0
 FULL_RETRY_S: Final = 1.0
 
 MALFORMED: Final = Refused(
-    grpc.StatusCode.INVALID_ARGUMENT, "the message is not one of sum.proto: it could not be decoded; nothing is stored"
+    grpc.StatusCode.INVALID_ARGUMENT,
+    "the message is not one of sum.proto: it could not be decoded, or holds far more than a batch; nothing is stored",
 )
 _STOPPING: Final = Refused(
     grpc.StatusCode.UNAVAILABLE,
