@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from sumflow.database import conninfo
+from sumflow.database import conninfo, newest_migration
 from sumflow.errors import SumflowError
 from sumflow.totalizer import broker, machine
 from tests.totalizer.bench import PATIENCE_S, Bench, Running
@@ -282,3 +282,42 @@ def test_a_topic_that_is_not_there_yet_is_awaited(bench: Bench) -> None:
         bench.add(Lane(), [1, 2, 3])
         bench.eventually(bench.total, (3, 6))
     bench.admin.delete_topics([late.kafka_topic])[late.kafka_topic].result(20)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_database_that_comes_back_empty_is_read_into_anew(bench: Bench) -> None:
+    """A totalizer that runs while its database is lost makes its tables in the next one, and counts what Kafka has."""
+    lane = Lane()
+    bench.add(lane, up_to(3))
+    with bench.running() as running:
+        bench.eventually(bench.total, (3, 6))
+        bench.database.execute("DROP SCHEMA public CASCADE")
+        bench.database.execute("CREATE SCHEMA public")
+        bench.eventually(lambda: _migrations(bench)[-1:], [newest_migration("sumflow.totalizer")])
+        bench.eventually(bench.total, (3, 6))
+        bench.add(lane, [4])
+        bench.eventually(bench.total, (4, 10))
+        assert running.consumer.problem() is None
+
+
+def _migrations(bench: Bench) -> list[str]:
+    """Return the migrations that the database has, in their order; none where it is empty."""
+    ((there,),) = bench.query("SELECT to_regclass('_yoyo_migration') IS NOT NULL")
+    return sorted(name for (name,) in bench.query("SELECT migration_id FROM _yoyo_migration")) if there else []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_database_restored_to_an_earlier_schema_is_migrated(bench: Bench) -> None:
+    """What was restored to before an update lacks migrations: the totalizer that goes on with it applies them."""
+    before = _migrations(bench)
+    with bench.running() as running:
+        bench.add(Lane(), up_to(3))
+        bench.eventually(bench.total, (3, 6))
+        with bench.database.transaction():
+            bench.database.execute("ALTER TABLE lane_marks DROP COLUMN rebuilt_to")
+            bench.query("DELETE FROM _yoyo_migration WHERE migration_id = %s RETURNING 1", before[-1])
+            bench.query("UPDATE offsets SET next_offset = 0 RETURNING 1")
+        bench.eventually(lambda: _migrations(bench), before)
+        bench.eventually(lambda: bench.query("SELECT max(next_offset) FROM offsets"), [(3,)])
+        assert running.failure is None
+    assert bench.total() == (3, 6)

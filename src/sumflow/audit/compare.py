@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 from uuid import UUID
 
 from sumflow.audit.facts import Accepted, Counted, Cut, DeadLetter
 from sumflow.audit.findings import Kind, Report
+from sumflow.sums.remedies import REBUILD
 from sumflow.sums.totals import Tally
 
 _NOTHING = Counted(0, 0, 0)
-REBUILD: Final = "`sumflow rebuild` brings the totals back from the adder's database"
 
 
 def compare(cut: Cut) -> Report:

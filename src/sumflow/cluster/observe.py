@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sumflow.cluster import readiness
+from sumflow.cluster import asking, readiness
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.failures import ForbiddenError
 from sumflow.cluster.objects import STRIMZI, Object, Ref, condition, meta, status
@@ -54,7 +54,10 @@ class Watch:
         live = self.cluster.get(ref)
         verdict = readiness.judge(ref, live, Around())
         if isinstance(verdict, Waiting) and live is not None and _has_pods(ref):
-            verdict = readiness.judge(ref, live, self._around(ref, live))
+            around = self._around(ref, live)
+            verdict = readiness.judge(ref, live, around)
+            if isinstance(verdict, Waiting):
+                verdict = asking.with_answers(verdict, asking.unready(self.cluster, around.pods))
         return verdict
 
     def judge_pods(self, ref: Ref) -> Verdict:
@@ -77,10 +80,11 @@ class Watch:
         for each in verdicts:
             if isinstance(each, Hopeless):
                 raise StepError(each.reason, why=self._last_words(each.speaker, LAST_LINES), remedy=each.remedy)
-        waiting = [each for each in verdicts if isinstance(each, Waiting)]
+        waiting = [each for each in verdicts if isinstance(each, Waiting) and not each.halted]
         if waiting:
             return NotYet("\n".join(f"{each.reason}{self._said_lately(each.speaker)}" for each in waiting))
-        return Ready(", ".join(each.evidence for each in verdicts if isinstance(each, Ready) and each.evidence))
+        evidence = [each.evidence if isinstance(each, Ready) else each.reason for each in verdicts]
+        return Ready(", ".join(filter(None, evidence)))
 
     def _around(self, ref: Ref, live: Object) -> Around:
         seen = tuple(pod for pod in self._pods(ref, live) if meta(pod)["uid"] not in self._old_pods)

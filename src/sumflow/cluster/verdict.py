@@ -22,10 +22,17 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not ready yet, and there is hope."""
+    """Not ready yet, and there is hope.
+
+    Args:
+        reason: the object and what it says, for a reader who did not look at the cluster yet.
+        speaker: whose last words belong to the reason.
+        halted: it runs, and works no further until a person acts: what else is deployed need not wait for it.
+    """
 
     reason: str
     speaker: Speaker | None = None
+    halted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from sumflow.sums.remedies import REBUILD
+
 
 @dataclass(frozen=True, slots=True)
 class Halt:
@@ -37,8 +39,8 @@ class TopicFacts:
     end_offsets: Mapping[int, int]
 
 
-REBUILD = "`sumflow rebuild` brings the totals back from the adder's database, and reading goes on"
-_RECREATE = f"Create it again: `sumflow up` or `sumflow deploy` does. Then {REBUILD}"
+_REBUILD = f"{REBUILD}, and reading goes on"
+_RECREATE = f"Create it again: `sumflow up` or `sumflow deploy` does. Then {_REBUILD}"
 
 
 def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, StoredOffset]) -> Halt | None:
@@ -49,7 +51,7 @@ def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, S
         return Halt(f"the topic {topic} does not exist", "Create it; it is then read from its beginning.", passing=True)
     if others := {str(offset.topic_id) for offset in stored.values()} - {str(facts.topic_id)}:
         told = f"it is {facts.topic_id}, offsets are stored for {', '.join(sorted(others))}"
-        return Halt(f"the topic {topic} was recreated: {told}", REBUILD)
+        return Halt(f"the topic {topic} was recreated: {told}", _REBUILD)
     return None
 
 
@@ -73,7 +75,7 @@ def decide_positions(
             known = "the next to count" if partition in stored else "nothing of it was ever counted: the next"
             missing = "retention has taken some" if position < first else "records were lost"
             reason = f"{topic}/{partition}: {known} is {position}, but Kafka has {first} to {end}: {missing}"
-            return Halt(reason, REBUILD)
+            return Halt(reason, _REBUILD)
     return positions
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from sumflow.database import queries, refuse_newer
+from sumflow.database import newest_migration, queries, refuse_newer
 from sumflow.totalizer.metrics import Metrics
 from sumflow.totalizer.positions import StoredOffset, TopicFacts
 
@@ -17,10 +17,16 @@ _sql: Final = queries("sumflow.totalizer")
 _PARTITION_PREFIX: Final = "processed_events_"
 
 
+class OlderSchemaError(Exception):
+    """The database lacks migrations that it had when this process started: it was restored to an earlier state."""
+
+
 def check_schema(connection: Connection[TupleRow]) -> None:
-    """Raise NewerSchemaError if a newer version has taken the database over."""
+    """Raise NewerSchemaError if a newer version has taken the database over, OlderSchemaError if some are missing."""
     ((found,),) = connection.execute(_sql.schema).fetchall()
     refuse_newer(found, "sumflow.totalizer")
+    if found != newest_migration("sumflow.totalizer"):
+        raise OlderSchemaError
 
 
 def stored_offsets(connection: Connection[TupleRow], topic: str) -> dict[int, StoredOffset]:
