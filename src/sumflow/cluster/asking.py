@@ -47,7 +47,7 @@ def _running(pod: Object) -> Iterator[dict[str, Any]]:
     waiting = {
         each["name"]
         for each in status(pod).get("containerStatuses") or ()
-        if (each.get("state") or {}).get("running") and not each.get("ready")
+        if "running" in (each.get("state") or {}) and not each.get("ready")
     }
     for container in (pod.get("spec") or {}).get("containers") or ():
         if container["name"] in waiting and (container.get("readinessProbe") or {}).get("httpGet"):
@@ -60,7 +60,7 @@ def _ask(cluster: Cluster, pod: Object, container: dict[str, Any]) -> Answer | N
     where = streams.Pod(str(meta(pod)["namespace"]), str(meta(pod)["name"]), str(container["name"]))
     try:
         with streams.forwarded(cluster, lambda: where, int(named.get(page["port"], page["port"]))) as address:
-            said = httpx.get(f"http://{address}{page['path']}", timeout=ANSWER_WITHIN_S).json()
+            said = httpx.get(f"http://{address}{page['path']}", timeout=ANSWER_WITHIN_S, trust_env=False).json()
     except (httpx.HTTPError, ValueError):
         # It does not answer, or not in this form: then Kubernetes' own word stands alone.
         return None
