@@ -69,8 +69,12 @@ def test_whoever_is_ready_is_not_asked(service: list[str | None]) -> None:
 
 def test_who_does_not_answer_leaves_it_at_what_kubernetes_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that is just starting refuses connections: no reason to fail."""
-    silent = free_address()
-    monkeypatch.setattr(streams, "forwarded", contextmanager(lambda *_: iter([silent])))
+
+    @contextmanager
+    def forwarded(*_: object) -> Iterator[Address]:
+        yield free_address()
+
+    monkeypatch.setattr(streams, "forwarded", forwarded)
     assert asking.unready(CLUSTER, [_unready()]) == []
 
 
