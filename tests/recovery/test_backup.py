@@ -16,7 +16,7 @@ from sumflow.errors import SumflowError, UsageError
 from sumflow.local import postgres
 from sumflow.local.datadir import DataDir, write_atomically
 from sumflow.recovery import backup, restore
-from sumflow.recovery.backup import Backup, Record
+from sumflow.recovery.record import Backup, Record, choose
 from tests.servers import postgres_server
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -40,14 +40,14 @@ def _written(place: Path, hour: int) -> Backup:
 def test_the_youngest_backup_before_a_moment_is_chosen(until: float | None, hour: int) -> None:
     """A backup leads to moments after its end only; without a moment the newest is nearest."""
     moment = None if until is None else NOON + timedelta(hours=until)
-    assert restore.choose([_made(0), _made(1), _made(2)], COMPONENT, moment) == _made(hour)
+    assert choose([_made(0), _made(1), _made(2)], COMPONENT, moment) == _made(hour)
 
 
 @pytest.mark.parametrize(("component", "until"), [(COMPONENT, NOON - timedelta(seconds=1)), ("another", None)])
 def test_a_moment_before_all_backups_is_refused(component: str, until: datetime | None) -> None:
     """Nothing is guessed: there is no backup, and what there is is named."""
     with pytest.raises(UsageError, match="no backup of"):
-        restore.choose([_made(0)], component, until)
+        choose([_made(0)], component, until)
 
 
 def test_only_finished_backups_count(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`sumflow backup` and `sumflow restore`: the databases of one machine, kept and brought back to a moment."""
+"""`sumflow backup` and `sumflow restore`: the databases, kept and brought back to a moment."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sumflow.cli import units
+from sumflow.cli import clusters, remote_backup, units
 from sumflow.cli.output import Output, common_options, data_dir_option, examples
 from sumflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from sumflow.recovery.backup import Backup
+    from sumflow.recovery.record import Backup
 
 _IN_DATA_DIR = "backups"
 _AFTERWARDS = {
@@ -52,6 +52,7 @@ def _directory(given: Path | None, data_dir: Path) -> Path:
         "sumflow backup",
         "sumflow backup --into /mnt/backups --keep 7",
         "sumflow backup --list --json",
+        "sumflow backup --on kubernetes --keep 7      onto a volume beside each database",
     )
 )
 @click.option(
@@ -63,14 +64,25 @@ def _directory(given: Path | None, data_dir: Path) -> Path:
 )
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Then remove all but the newest N, and older WAL.")
 @click.option("--list", "only_list", is_flag=True, help="Show the backups that there are, and make none.")
+@click.option(
+    "--volume",
+    default="10Gi",
+    show_default=True,
+    metavar="SIZE",
+    help="On a cluster, the size of each database's volume for backups, made with the first one.",
+)
+@clusters.place_options
 @data_dir_option
 @common_options
-def backup(into: Path | None, keep: int | None, only_list: bool, data_dir: Path, output: Output) -> int:
-    """Back both databases of this machine up while they work, each file verified.
+def backup(into: Path | None, keep: int | None, only_list: bool, volume: str, data_dir: Path, output: Output) -> int:
+    """Back both databases up while they work, each file verified.
 
     From the first backup on PostgreSQL archives its WAL beside it, so that `sumflow restore` reaches any moment after a
-    backup. Without --keep nothing is ever removed. Nothing is left of a backup that was interrupted.
+    backup. Without --keep nothing is ever removed. Nothing is left of a backup that was interrupted. On a cluster the
+    first backup gives each database a volume for them, for which its pod is replaced once.
     """
+    if clusters.place().kubernetes:
+        return remote_backup.backup(clusters.place(), output, into=into, keep=keep, only_list=only_list, volume=volume)
     from sumflow.recovery import backup as recovery
 
     directory = _directory(into, data_dir)
@@ -81,9 +93,9 @@ def backup(into: Path | None, keep: int | None, only_list: bool, data_dir: Path,
         output.line(f"removed {gone.path}")
     found = recovery.backups(directory)
     for each in found if only_list else ():
-        output.line(f"{each.path}  from {_time(each.record.ended_at)} on, profile {each.record.profile}")
+        output.line(line(each))
     output.line(f"{units.plural(len(found), 'backup')} in {directory}")
-    output.document([_document(each) for each in found])
+    output.document([document(each) for each in found])
     return 0
 
 
@@ -103,6 +115,7 @@ def _take(directory: Path, data_dir: Path, output: Output) -> Backup:
     epilog=examples(
         "sumflow restore --database totalizer --to 2026-01-31T17:30:00",
         "sumflow restore --database adder --from /mnt/backups        as far as its WAL goes",
+        "sumflow restore --database totalizer --to 2026-01-31T17:30:00Z --on kubernetes",
     )
 )
 @click.option("--database", type=click.Choice(["adder", "totalizer"]), required=True, help="Whose database.")
@@ -116,16 +129,17 @@ def _take(directory: Path, data_dir: Path, output: Output) -> Backup:
     help="Where `sumflow backup` put them; `backups` in the data directory by default.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@clusters.place_options
 @data_dir_option
 @common_options
 def restore(
     database: str, until: datetime | None, directory: Path | None, yes: bool, data_dir: Path, output: Output
 ) -> int:
-    """Bring a database of the stopped system back to a moment.
+    """Bring a database back to a moment: one of this machine while the system is down, on a cluster while it runs.
 
     The youngest backup before it is verified, copied, and brought there by the archived WAL. Only then the data are
     replaced; the former ones stay beside. If it fails, everything is as it was. Exit code 1 also says that the answer
-    was no.
+    was no. On a cluster the database is away meanwhile, and its service goes on by itself afterwards.
     """
     from sumflow.cli import staging
     from sumflow.local.datadir import DataDir
@@ -135,6 +149,8 @@ def restore(
     if not yes and not _confirmed(database, moment):
         output.note("nothing was changed")
         return 1
+    if clusters.place().kubernetes:
+        return remote_backup.restore(clusters.place(), output, database, until, directory)
     home = DataDir(data_dir.absolute())
     with staging.reporter(output) as reporter:
         replaced, used = recovery.restore(home, database, _directory(directory, data_dir), until, reporter)
@@ -155,7 +171,13 @@ def _time(moment: datetime) -> str:
     return moment.astimezone().isoformat(timespec="seconds")
 
 
-def _document(each: Backup) -> dict[str, Any]:
+def line(each: Backup) -> str:
+    """Draw a backup for a person."""
+    return f"{each.path}  from {_time(each.record.ended_at)} on, profile {each.record.profile}"
+
+
+def document(each: Backup) -> dict[str, Any]:
+    """Write a backup for a program."""
     record = each.record
     return {
         "path": str(each.path),

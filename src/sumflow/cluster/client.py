@@ -93,14 +93,16 @@ class Cluster:
         """Return all objects of the kind and namespace of `ref`, whose name does not matter."""
         return tuple(self._pages(ref, {"labelSelector": labels, "fieldSelector": fields}))
 
-    def apply(self, found: Object, *, dry_run: bool = False, force: bool = False) -> Object:
-        """Apply an object server-side, as the field manager `sumflow`; return it as it is then.
+    def apply(
+        self, found: Object, *, dry_run: bool = False, force: bool = False, manager: str = FIELD_MANAGER
+    ) -> Object:
+        """Apply an object server-side, as a field manager; return it as it is then.
 
         Raises:
             ConflictError: another manager owns one of the fields with another value, and `force` is not said.
         """
         ref = Ref.of(found)
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
         if dry_run:
             query["dryRun"] = "All"
         applied: Object = self._json("PATCH", ref.path, query, found, content=_APPLY, what=f"apply {ref}", ref=ref)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,30 +21,12 @@ from sumflow import __version__, steps
 from sumflow.errors import SumflowError, UsageError
 from sumflow.local import postgres, privileges, process
 from sumflow.local.datadir import DataDir, clear_disk_errors, one_at_a_time, write_atomically
+from sumflow.recovery.record import Backup, Record
 
 WITHIN_S: Final = 6 * 3600.0
 _RECORD: Final = "backup.json"
 _FIRST_WAL: Final = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$", re.MULTILINE)
 _DIGITS: Final = "%Y%m%dT%H%M%SZ"
-
-
-class Record(msgspec.Struct, frozen=True):
-    """What a backup says of itself; a database can be brought to any moment from `ended_at` on."""
-
-    began_at: datetime
-    ended_at: datetime
-    version: str
-    profile: str
-    first_wal: dict[str, str]
-    """Of each component, the oldest WAL segment that the backup needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """A finished backup and its place."""
-
-    path: Path
-    record: Record
 
 
 def backups(directory: Path) -> list[Backup]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ from sumflow import steps, topology
 from sumflow.errors import StepError, SumflowError, UsageError
 from sumflow.local import credentials, postgres, preflight, privileges, process
 from sumflow.local.datadir import DataDir, clear_disk_errors, exclusive
-from sumflow.recovery.backup import WITHIN_S, Backup, backups, verify
+from sumflow.recovery.backup import WITHIN_S, backups, verify
+from sumflow.recovery.record import Backup, choose
 from sumflow.verify.database import pair
 
 SERVICES: Final = ("adder", "totalizer")
@@ -64,20 +65,6 @@ def _declared(home: DataDir, service: str) -> postgres.Server:
     name = f"{declared.name}-0"
     return postgres.Server(
         home.data(name), 0, declared.user, kept["POSTGRES_PASSWORD"], declared.database, home.archive(name)
-    )
-
-
-def choose(found: Sequence[Backup], component: str, until: datetime | None) -> Backup:
-    """Return the youngest backup of a server that ended before a moment; raise UsageError if there is none."""
-    having = [each for each in found if component in each.record.first_wal]
-    fitting = [each for each in having if until is None or each.record.ended_at <= until]
-    if fitting:
-        return fitting[-1]
-    ends = ", ".join(each.record.ended_at.isoformat(timespec="seconds") for each in having)
-    raise UsageError(
-        f"there is no backup of {component}" + (f" from before {until.isoformat()}" if until else ""),
-        why=f"backups lead to moments after their own end: {ends}" if ends else "",
-        remedy="name another --to, or another --from; `sumflow backup` makes one",
     )
 
 
