@@ -37,10 +37,10 @@ def postgres_server(directory: Path, database: str = "postgres") -> Iterator[pos
     postgresql.initialise(server)
     running = process.start(process.Command(postgresql.command(server), directory / "postgres.log"))
     try:
-        await_ready("PostgreSQL", lambda: _accepts(server, running))
+        await_accepting(server, running)
         yield server
     finally:
-        _stop(running, 2)
+        stop(running, 2)
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def kafka(directory: Path) -> Iterator[str]:
         await_ready("Kafka", lambda: _answers(layout.bootstrap, running))
         yield layout.bootstrap
     finally:
-        _stop(running, 15)
+        stop(running, 15)
 
 
 def small_cluster() -> KafkaCluster:
@@ -94,6 +94,11 @@ def small_cluster() -> KafkaCluster:
     )
 
 
+def await_accepting(server: postgresql.Server, running: subprocess.Popen[bytes]) -> None:
+    """Wait until a server that was started lets its user in; raise StepError if it does not."""
+    await_ready("PostgreSQL", lambda: _accepts(server, running))
+
+
 def _accepts(server: postgresql.Server, running: subprocess.Popen[bytes]) -> steps.Readiness:
     assert running.poll() is None, "PostgreSQL ended at once"
     try:
@@ -114,7 +119,7 @@ def _answers(bootstrap: str, running: subprocess.Popen[bytes]) -> steps.Readines
     return steps.Ready()
 
 
-def _stop(running: subprocess.Popen[bytes], number: int) -> None:
+def stop(running: subprocess.Popen[bytes], number: int) -> None:
     """End a server in good order, or by force when it is late."""
     running.send_signal(number)
     try:

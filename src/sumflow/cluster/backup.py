@@ -26,30 +26,32 @@ WITHIN_S: Final = 6 * 3600.0
 STARTS_WITHIN_S: Final = 300.0
 _LATE: Final = "`sumflow status --on kubernetes` shows what holds it back; then the same command again"
 
-_TAKE: Final = f"""
+TAKE: Final = f"""
 set -eu; umask 077; cd {archiving.PLACE}
 IFS= read -r PGPASSWORD; export PGPASSWORD PGHOST=127.0.0.1 PGUSER="$POSTGRES_USER" PGDATABASE="$POSTGRES_DB"
 moment() {{ psql -XtAc "$4"; }}
-exec 9>.lock; flock -n 9 || {{ echo 'another backup is under way' >&2; exit 1; }}
-rm -rf .unfinished; mkdir -p wal .unfinished
+name=$(date -u +%Y%m%dT%H%M%SZ)-$$; draft=.unfinished-$name
+find . -maxdepth 1 -name '.unfinished-*' -mmin +1440 -exec rm -rf {{}} +
+mkdir -p wal; mkdir "$draft"; trap 'rm -rf "$draft"' EXIT
 began=$(moment "$@")
-pg_basebackup -w -D .unfinished/data -X stream -c fast --manifest-checksums=SHA256
-pg_verifybackup -q .unfinished/data
-first=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]\\{{24\\}}\\))$/\\1/p' .unfinished/data/backup_label)
+pg_basebackup -w -D "$draft"/data -X stream -c fast --manifest-checksums=SHA256
+pg_verifybackup -q "$draft"/data
+first=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]\\{{24\\}}\\))$/\\1/p' "$draft"/data/backup_label)
 ended=$(moment "$@")
 printf '{{"began_at":"%s","ended_at":"%s","version":"%s","profile":"%s","first_wal":{{"%s":"%s"}}}}\\n' \\
-  "$began" "$ended" "$1" "$2" "$3" "$first" > .unfinished/backup.json
-sync; mv .unfinished "$(date -u +%Y%m%dT%H%M%SZ)"
+  "$began" "$ended" "$1" "$2" "$3" "$first" > "$draft"/backup.json
+sync; mv "$draft" "$name"
 """
-_LIST: Final = f"""
+LIST: Final = f"""
 for file in {archiving.PLACE}/*/backup.json; do
   if [ -f "$file" ]; then printf '%s\\t' "${{file%/backup.json}}"; cat "$file"; fi
 done
 """
-_REMOVE: Final = """
+REMOVE: Final = """
 set -eu
 for place in "$@"; do rm "$place/backup.json"; rm -rf "$place"; done
 """
+FORGET_WAL: Final = f'pg_archivecleanup {archiving.PLACE}/wal "$1"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Backups:
 
     def listed(self, pod: Pod) -> list[Backup]:
         """Return the finished backups, as a pod that has them open sees them, oldest first."""
-        lines = run_in(self.cluster, pod, _LIST, within_s=60).output.splitlines()
+        lines = run_in(self.cluster, pod, LIST, within_s=60).output.splitlines()
         return [read(line) for line in lines]
 
     def take(self, profile: str) -> Backup:
@@ -99,7 +101,7 @@ class Backups:
         pod = self.pod()
         secret = deployed.secret(self.cluster, self.database.secret.namespace, self.database.secret.name)
         told = (__version__, profile, self.component, queries("sumflow.cluster").moment)
-        run_in(self.cluster, pod, _TAKE, *told, given=f"{secret['POSTGRES_PASSWORD']}\n")
+        run_in(self.cluster, pod, TAKE, *told, given=f"{secret['POSTGRES_PASSWORD']}\n")
         return self.listed(pod)[-1]
 
     def prune(self, keep: int) -> list[Backup]:
@@ -108,9 +110,9 @@ class Backups:
         found = self.listed(pod)
         gone, kept = found[:-keep], found[-keep:]
         if gone:
-            run_in(self.cluster, pod, _REMOVE, *(str(each.path) for each in gone))
+            run_in(self.cluster, pod, REMOVE, *(str(each.path) for each in gone))
             oldest = kept[0].record.first_wal[self.component]
-            run_in(self.cluster, pod, f'pg_archivecleanup {archiving.PLACE}/wal "$1"', oldest)
+            run_in(self.cluster, pod, FORGET_WAL, oldest)
         return gone
 
 

@@ -27,7 +27,7 @@ STOPS_WITHIN_S: Final = 120.0
 _LATE: Final = "`sumflow status --on kubernetes` shows what holds it; then the same command again"
 
 # The password is set again because it may have been rotated since that moment, and the services have the present one.
-_RESTORE: Final = f"""
+RESTORE: Final = f"""
 set -eu; umask 077
 new=$PGDATA.restoring; log=$PGDATA.restore.log
 rm -rf "$new"; pg_verifybackup -q "$1/data"; cp -Rp "$1/data" "$new"
@@ -92,9 +92,13 @@ def _refuse_early(kept: Backups, until: datetime | None) -> None:
 
 
 def _lay(kept: Backups, pod: str, backup: Backup, until: datetime | None) -> None:
-    password = f"{_VARIABLES}{queries('sumflow.cluster').set_password};"
     moment = until.isoformat() if until else ""
-    run_in(kept.cluster, kept.at(pod), _RESTORE, str(backup.path), moment, password, *archiving.SERVER)
+    run_in(kept.cluster, kept.at(pod), RESTORE, str(backup.path), moment, set_password(), *archiving.SERVER)
+
+
+def set_password() -> str:
+    """Return what psql does to give the restored database the password of the pod's environment."""
+    return f"{_VARIABLES}{queries('sumflow.cluster').set_password};"
 
 
 @contextmanager
