@@ -12,7 +12,21 @@ import pytest
 
 from sumflow import steps
 from sumflow.errors import NotRunningError, StepError, SumflowError, UsageError
-from sumflow.local import archive, bringup, datadir, facade, jars, java, jvm, plan, preflight, process, state, status
+from sumflow.local import (
+    archive,
+    bringup,
+    datadir,
+    facade,
+    jars,
+    java,
+    jvm,
+    plan,
+    postgres,
+    preflight,
+    process,
+    state,
+    status,
+)
 from sumflow.local.checks import CommandOk
 from sumflow.local.datadir import FORMAT, DataDir, Mark
 from sumflow.local.lifecycle import Life, Rules
@@ -226,3 +240,17 @@ def test_two_first_starts_share_one_cache(tmp_path: Path) -> None:
         assert other.stdout.readline() == "asks\n"
         (tmp_path / "made").touch()
     assert other.communicate(timeout=30)[0] == "True\n"
+
+
+def test_wal_that_waits_for_its_archive_is_told(tmp_path: Path) -> None:
+    """Once there are backups: a segment that just ended is no news, one that was refused for minutes is."""
+    marks, archive_link = tmp_path / "data/pg_wal/archive_status", tmp_path / "archive"
+    marks.mkdir(parents=True)
+    (marks / "000000010000000000000001.ready").touch()
+    os.utime(marks / "000000010000000000000001.ready", (1, 1))
+    assert postgres.archive_problem(tmp_path / "data", archive_link) == ""
+    archive_link.symlink_to(tmp_path / "not mounted")
+    assert "1 segments of WAL wait" in postgres.archive_problem(tmp_path / "data", archive_link)
+    assert "which is not there" in postgres.archive_problem(tmp_path / "data", archive_link)
+    os.utime(marks / "000000010000000000000001.ready")
+    assert postgres.archive_problem(tmp_path / "data", archive_link) == ""

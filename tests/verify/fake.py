@@ -78,6 +78,7 @@ class FakeTarget:
     topics: dict[str, TopicFacts] = field(default_factory=dict)
     spoil_echo: bool = False
     version: str = "16.14"
+    unarchived: str = ""
     route_problem: str | None = None
     both: Cut = CLEAN
     doors: Endpoints = field(default_factory=lambda: Endpoints(Address("127.0.0.1", 1), "http://127.0.0.1:1"))
@@ -116,7 +117,7 @@ class FakeTarget:
 
     def session(self, database: Database) -> Session:
         """Answer as the declared user's session."""
-        return Session(database.user, database.database, self.version)
+        return Session(database.user, database.database, self.version, self.unarchived)
 
     def endpoints(self) -> Endpoints:
         """Return what the test set."""

@@ -161,3 +161,12 @@ def test_a_name_that_leads_nowhere_is_named() -> None:
     """The failure says which name, which address and why."""
     with pytest.raises(CheckFailedError, match=r"adder\.sumflow.* -> 127\.0\.0\.1:50051: Connection refused"):
         infrastructure.routes(FakeTarget(route_problem="Connection refused"))
+
+
+def test_wal_that_is_not_archived_fails_with_the_servers_words() -> None:
+    """Nothing refused passes, with backups or without; a refusal says how much waits."""
+    target = FakeTarget(unarchived="3 segments wait, 000000010000000000000001 was refused at noon")
+    database = target.topology.databases[0]
+    with pytest.raises(CheckFailedError, match="3 segments wait"):
+        infrastructure.archive(target, database)
+    assert isinstance(infrastructure.archive(FakeTarget(), database), Passed)

@@ -52,6 +52,8 @@ def lines(seen: SystemStatus, output: Output) -> Iterator[str]:
         if not component.healthy:
             last = f"; it last {component.last_exit}" if component.last_exit else ""
             yield f"     {component.name}: {component.problem}{last}; log {component.log}"
+        if component.warning:
+            yield f"     {component.name}: {component.warning}"
     well = sum(component.healthy for component in seen.components)
     supervisor = f"supervisor {seen.supervisor.pid}" if seen.supervisor else "the supervisor is gone"
     yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,10 @@ SETTINGS: Final = {
     "timezone": "UTC",
 }
 """What differs from PostgreSQL's defaults. Durability does not: fsync and synchronous_commit stay on."""
+
+
+ARCHIVE_LATE_S: Final = 90.0
+"""A finished segment that waits longer was refused more than once: PostgreSQL tries again after a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,25 @@ def archive_command(archive: Path) -> str:
     kept, draft = f"{place}/%f", f"{place}/%f.part"
     copied = f"cp %p {draft} && sync {draft} && mv {draft} {kept}"
     return f"test ! -L {place} || if test -f {kept}; then cmp -s %p {kept}; else {copied}; fi"
+
+
+def archive_problem(data: Path, archive: Path) -> str:
+    """Return why finished WAL of a server stays with it; empty if it does not, or if nobody made a backup.
+
+    PostgreSQL marks each segment that waits with a file, and tries again every minute.
+    """
+    marks = data / "pg_wal" / "archive_status"
+    if not archive.is_symlink():
+        return ""
+    try:
+        since = [mark.stat().st_mtime for mark in marks.glob("*.ready")]
+    except OSError:
+        # A mark went away while it was looked at, so archiving goes on; or somebody else's server, which status shows.
+        return ""
+    if not since or time.time() - min(since) < ARCHIVE_LATE_S:
+        return ""
+    gone = "" if archive.is_dir() else ", which is not there"
+    return f"{len(since)} segments of WAL wait to be archived in {archive.readlink()}{gone}: the disk here fills up"
 
 
 def restore_command(archive: Path) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 import psutil
 
 from sumflow.errors import NotRunningError
-from sumflow.local import state
+from sumflow.local import postgres, state
 from sumflow.local.checks import problem_of
 from sumflow.local.datadir import DataDir
 from sumflow.local.process import Identity
@@ -33,6 +34,8 @@ class ComponentStatus(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
     last_exit: str
     log: str
+    warning: str = ""
+    """What a person should know though it works: its WAL cannot be archived."""
 
 
 class SupervisorStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,7 @@ def look(home: DataDir) -> SystemStatus:
         raise not_running(home)
     supervisor = _supervisor(record.supervisor)
     with ThreadPoolExecutor(8) as pool:
-        components = tuple(pool.map(_component, record.components))
+        components = tuple(pool.map(partial(_component, home), record.components))
     memory = sum(c.memory_bytes for c in components) + (supervisor.memory_bytes if supervisor else 0)
     healthy = supervisor is not None and record.phase is SystemPhase.UP and all(c.healthy for c in components)
     return SystemStatus(
@@ -114,7 +117,7 @@ def _supervisor(identity: Identity) -> SupervisorStatus | None:
     return SupervisorStatus(pid=identity.pid, uptime_s=uptime_s, memory_bytes=_memory_of_one(process))
 
 
-def _component(record: ComponentState) -> ComponentStatus:
+def _component(home: DataDir, record: ComponentState) -> ComponentStatus:
     process = record.process.find() if record.process else None
     problem = problem_of(record.readiness, _ASK_TIMEOUT_S) if process else record.problem or "it does not run"
     phase = record.phase if process or record.phase in ("waiting", "restarting", "stopped") else "dead"
@@ -131,4 +134,5 @@ def _component(record: ComponentState) -> ComponentStatus:
         problem=problem or "",
         last_exit=record.last_exit,
         log=record.log,
+        warning=postgres.archive_problem(home.data(record.name), home.archive(record.name)),
     )

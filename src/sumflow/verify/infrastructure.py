@@ -23,6 +23,7 @@ def checks(target: Target) -> list[Check]:
         *_kafka(target),
         *(_topic(target, topic) for topic in target.topology.topics),
         *(_database(target, database) for database in target.topology.databases),
+        *(_archive(target, database) for database in target.topology.databases),
         _echo(target),
         _routes(target),
     ]
@@ -100,6 +101,17 @@ def _database(target: Target, database: Database) -> Check:
         Hint(f"`{target.commands.logs[database.name]}` shows its side", "a-database-refuses-connections"),
         10,
         lambda: _session(target, database),
+    )
+
+
+def _archive(target: Target, database: Database) -> Check:
+    return Check(
+        CATEGORY,
+        f"no WAL of {database.name} waits for its archive",
+        "backups lead no further than the archive, and what waits fills the database's disk",
+        Hint("bring the place of the backups back, or make room there", "wal-waits-for-its-archive"),
+        10,
+        lambda: archive(target, database),
     )
 
 
@@ -219,6 +231,13 @@ def _session(target: Target, database: Database) -> Verdict:
     if seen.version.split(".")[0] != declared.split(".")[0]:
         raise CheckFailedError(f"PostgreSQL {seen.version} answers, declared is {declared}")
     return Passed(f"PostgreSQL {seen.version}, user {seen.user}, database {seen.database}")
+
+
+def archive(target: Target, database: Database) -> Verdict:
+    """Ask the server for what its archive refused since it last took something."""
+    if waits := target.session(database).unarchived:
+        raise CheckFailedError(waits)
+    return Passed("nothing was refused")
 
 
 def echo(target: Target, topic: str) -> Verdict:

@@ -70,11 +70,15 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a database says of a session: its user, its database and its server's version, as `16.14`."""
+    """What a database says of a session: its user, its database and its server's version, as `16.14`.
+
+    `unarchived` says what of its WAL cannot be archived; empty if nothing waits.
+    """
 
     user: str
     database: str
     version: str
+    unarchived: str = ""
 
 
 @dataclass(frozen=True, slots=True)

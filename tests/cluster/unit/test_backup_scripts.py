@@ -13,10 +13,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sumflow import steps
 from sumflow.cluster import archiving, backup, rewind
 from sumflow.database.queries import queries
 from sumflow.local import postgres, privileges, process
 from sumflow.recovery.record import Backup
+from sumflow.settings import Address
+from sumflow.verify.database import session
 from tests import servers
 from tests.ports import free_port
 
@@ -170,3 +173,23 @@ def test_removing_backups_keeps_what_the_kept_need(pod: Pod) -> None:
     assert pod.script(backup.FORGET_WAL, oldest).returncode == 0
     segments = sorted(each.name for each in (pod.volume / "wal").iterdir() if len(each.name) == len(oldest))
     assert segments[0] == oldest
+
+
+def test_an_archive_that_refuses_is_told_by_the_server(pod: Pod) -> None:
+    """What cannot be archived waits, and the check's question finds it; when the place is back nothing waits."""
+    blocked = pod.volume / "wal"
+    blocked.write_text("a file where the directory should be")
+    where = (Address("127.0.0.1", pod.server.port), pod.server.user, pod.server.password, pod.server.database)
+
+    def told(expected: str) -> steps.Readiness:
+        seen = session(*where).unarchived
+        return steps.Ready() if expected in seen and bool(expected) == bool(seen) else steps.NotYet(seen)
+
+    with pod.running() as connection:
+        assert session(*where).unarchived == ""
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS number")
+        connection.execute("SELECT pg_switch_wal()")
+        servers.await_ready("a refusal", lambda: told("1 segments wait"))
+        blocked.unlink()
+    with pod.running():
+        servers.await_ready("an empty archive", lambda: told(""))
