@@ -193,20 +193,20 @@ class KafkaToTotal:
                 return self._must_halt(found)
             with self._session.transaction() as connection:
                 upkeep.register(connection, self._topic, facts, found)
-        except (psycopg.errors.UndefinedTable, upkeep.OlderSchemaError):
-            return self._bring_schema_up()
+        except (psycopg.errors.UndefinedTable, upkeep.OlderSchemaError) as lack:
+            return self._bring_schema_up(lack)
         except (psycopg.Error, KafkaException, TimeoutError) as error:
             return machine.Trouble(_said(error))
         self._topic_id = facts.topic_id
         return machine.Positioned(found)
 
-    def _bring_schema_up(self) -> machine.Event:
+    def _bring_schema_up(self, lack: Exception) -> machine.Event:
         """Migrate what came back: another database than the one that was read into, empty or an earlier state of it."""
         try:
             migrate(self._settings, "sumflow.totalizer")
         except psycopg.Error as error:
             return machine.Trouble(_said(error))
-        return machine.Trouble("the database lacked tables, which it has now")
+        return machine.Trouble(f"the database is not as it was, and was migrated: {_said(lack)}")
 
     def _must_halt(self, found: dict[int, int] | Halt) -> machine.Event:
         return machine.MustHalt(found) if isinstance(found, Halt) else machine.Trouble("the topic went away")
@@ -234,8 +234,8 @@ class KafkaToTotal:
                 # The database was restored, or another consumer reads: without a record to count we would never notice.
                 return machine.Trouble("the stored offsets are not those that are read from")
             self._show_ends(facts, stored)
-        except psycopg.errors.UndefinedTable:
-            return self._bring_schema_up()
+        except psycopg.errors.UndefinedTable as lack:
+            return self._bring_schema_up(lack)
         except (psycopg.Error, KafkaException, TimeoutError) as error:
             self._unchecked = f"the topic cannot be checked: {_said(error)}"
             _log.warning("the topic cannot be checked", error=_said(error))

@@ -26,7 +26,7 @@ def check_schema(connection: Connection[TupleRow]) -> None:
     ((found,),) = connection.execute(_sql.schema).fetchall()
     refuse_newer(found, "sumflow.totalizer")
     if found != newest_migration("sumflow.totalizer"):
-        raise OlderSchemaError
+        raise OlderSchemaError(f"its newest migration is {found}")
 
 
 def stored_offsets(connection: Connection[TupleRow], topic: str) -> dict[int, StoredOffset]:

@@ -90,3 +90,14 @@ def test_secrets_of_other_namespaces_stay_closed() -> None:
     assert not _allowed(Permission("get", "", "secrets", ""))
     bound = {each["metadata"]["namespace"] for each in DOCUMENTS if each["kind"] == "RoleBinding"}
     assert bound == {"sumflow", "sumflow-kafka", "sumflow-monitoring"}
+
+
+def test_the_roles_are_enough_to_back_up_and_restore() -> None:
+    """A volume and a pod are made, commands run in pods, and the database is scaled."""
+    needed = [
+        *(Permission(verb, "", "pods", "sumflow") for verb in ("get", "create", "patch", "delete")),
+        *(Permission(verb, "", "pods", "sumflow", "exec") for verb in ("get", "create")),
+        *(Permission(verb, "", "persistentvolumeclaims", "sumflow") for verb in ("create", "patch")),
+        *(Permission(verb, "apps", "statefulsets", "sumflow") for verb in ("get", "patch")),
+    ]
+    assert [str(each) for each in needed if not _allowed(each)] == []
