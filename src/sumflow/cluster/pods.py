@@ -86,7 +86,7 @@ def _unscheduled(pod: Object, name: str, events: tuple[Object, ...], now: dateti
     if scheduled.get("status") != "False":
         return None
     said = str(scheduled.get("message") or "no node takes it yet")
-    waits = any(word in said for word in _VOLUME_PENDING) or _event(pod, events, "TriggeredScaleUp")
+    waits = any(word in said.lower() for word in _VOLUME_PENDING) or _event(pod, events, "TriggeredScaleUp")
     if waits or _since_scheduled_s(pod, now) < UNSCHEDULABLE_GRACE_S:
         return Waiting(f"{name} has no node: {said}")
     return Hopeless(f"{name} cannot be scheduled: {said}", _VOLUME_ELSEWHERE if _AFFINITY in said else _MAKE_ROOM)

@@ -150,9 +150,15 @@ def test_a_moment_without_a_node_is_no_verdict() -> None:
     assert isinstance(verdict, Waiting)
 
 
-def test_a_volume_in_the_making_is_waited_for() -> None:
-    """The claim's own state decides about volumes, not the scheduler's complaint."""
-    said = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+@pytest.mark.parametrize(
+    "said",
+    [
+        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+        'running PreFilter plugin "VolumeBinding": could not find v1.PersistentVolumeClaim "sumflow/adder-postgres-pvc"',
+    ],
+)
+def test_a_volume_in_the_making_is_waited_for(said: str) -> None:
+    """The claim's own state decides about volumes, not the scheduler's complaint; one that is missing is made."""
     assert isinstance(pods.judge(unscheduled(said), Around(now=NOW)), Waiting)
 
 
