@@ -154,7 +154,7 @@ def test_a_moment_without_a_node_is_no_verdict() -> None:
     "said",
     [
         "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
-        'running PreFilter plugin "VolumeBinding": could not find v1.PersistentVolumeClaim "sumflow/adder-postgres-pvc"',
+        'running PreFilter plugin "VolumeBinding": could not find v1.PersistentVolumeClaim "sumflow/x-pvc"',
     ],
 )
 def test_a_volume_in_the_making_is_waited_for(said: str) -> None:
