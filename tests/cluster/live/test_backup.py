@@ -45,6 +45,8 @@ def _run(system: System, *args: str) -> Any:
 
 
 def _add(system: System, file: Path, count: int) -> None:
+    # A database whose pod was replaced is away for some seconds, and its service is not ready as long.
+    waited(lambda: system.sumflow("status", *ON).code == 0, "every part ready", SETTLE_S)
     file.write_text("".join(f"{number}\n" for number in range(count)))
     for name in ((), ("--total", "rent")):
         _run(system, "add", "--file", str(file), *ON, "--json", *name)
