@@ -197,3 +197,20 @@ def test_a_topic_that_was_recreated_is_named(read: frozenset[UUID], findings: li
 def test_a_topic_that_lost_its_end_is_named(end: int, findings: list[tuple[Kind, str]]) -> None:
     """A topic that ends before the place that was read has lost records; one that was only read meanwhile has not."""
     assert found(replace(CUT, later_ends={0: end})) == findings
+
+
+def test_a_number_that_is_only_a_little_wrong_is_named_for_what_it_is() -> None:
+    """One too many, another sign, nothing in sum: each is found by its own rule, and not by the luck of another."""
+    lane = str(LANE)
+    assert (Kind.ALTERED, lane) in found(changed(CUT, count=3))
+    assert (Kind.ALTERED, lane) in found(changed(CUT, sum=-7))
+    assert (Kind.INVENTED, f"{lane}:5") in found(changed(CUT, mark=5, count=5))
+    assert found(Cut(counted={OTHER: Counted(1, 1, 0)}, total=Tally(1, 0))) == [(Kind.INVENTED, str(OTHER))]
+    assert found(Cut(extents={0: Extent(2, 5)})) == [(Kind.LOST, "partition 0")]
+
+
+def test_a_named_total_is_named_by_its_count_alone_and_where_the_adder_lacks_it() -> None:
+    """A name with one addition too many of 0, and a name that no adder has, are found."""
+    counted = Cut(accepted_totals={"a": Tally(1, 5)}, counted_totals={"a": Tally(2, 5)})
+    assert (Kind.ALTERED, "total 'a'") in found(counted)
+    assert (Kind.ALTERED, "total 'b'") in found(Cut(counted_totals={"b": Tally(1, 5)}))
