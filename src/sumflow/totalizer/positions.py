@@ -40,14 +40,16 @@ class TopicFacts:
 
 
 _REBUILD = f"{REBUILD}, and reading goes on"
-_RECREATE = f"Create it again: `sumflow up` or `sumflow deploy` does. Then {_REBUILD}"
+_RECREATE = f"create it again: `sumflow up` or `sumflow deploy` does. Then {_REBUILD}"
 
 
 def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, StoredOffset]) -> Halt | None:
     """Tell whether this is the topic that the stored offsets belong to; `facts` is None if it does not exist."""
     if facts is None:
         if stored:
-            return Halt(f"the topic {topic} was deleted: offsets are stored for it, Kafka does not know it", _RECREATE)
+            # Brokers of Kafka 3.7 that have just started say so, too, for some seconds.
+            reason = f"Kafka does not know the topic {topic}, for which offsets are stored: it was deleted"
+            return Halt(f"{reason}, or the brokers have just started", f"If that stays so: {_RECREATE}")
         return Halt(f"the topic {topic} does not exist", "Create it; it is then read from its beginning.", passing=True)
     if others := {str(offset.topic_id) for offset in stored.values()} - {str(facts.topic_id)}:
         told = f"it is {facts.topic_id}, offsets are stored for {', '.join(sorted(others))}"
