@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from sumflow.database import conninfo, newest_migration
+from sumflow.database import SchemaBusyError, conninfo, migrations, newest_migration
 from sumflow.errors import SumflowError
-from sumflow.totalizer import broker, machine
+from sumflow.totalizer import broker, consumer, machine
 from tests.totalizer.bench import PATIENCE_S, Bench, Running
 from tests.totalizer.records import Lane, foreign_value
 
@@ -298,6 +298,34 @@ def test_a_database_that_comes_back_empty_is_read_into_anew(bench: Bench) -> Non
         bench.add(lane, [4])
         bench.eventually(bench.total, (4, 10))
         assert running.consumer.problem() is None
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_empty_database_that_somebody_else_migrates_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two totalizers with an empty database, the one that comes second tries again until the first is done."""
+    monkeypatch.setitem(migrations._WAITS, "lock_timeout", "100ms")
+    busy: list[SchemaBusyError] = []
+
+    def noticed(*arguments: Any) -> None:
+        try:
+            migrations.migrate(*arguments)
+        except SchemaBusyError as error:
+            busy.append(error)
+            raise
+
+    monkeypatch.setattr(consumer, "migrate", noticed)
+    with bench.running() as running, psycopg.connect(conninfo(bench.settings, "first"), autocommit=True) as first:
+        first.execute("SELECT pg_advisory_lock(%s)", (migrations.MIGRATION_LOCK,))
+        bench.database.execute("DROP SCHEMA public CASCADE")
+        bench.database.execute("CREATE SCHEMA public")
+        bench.eventually(lambda: len(busy) >= 2, True)
+        first.execute("SELECT pg_advisory_unlock(%s)", (migrations.MIGRATION_LOCK,))
+        bench.add(Lane(), up_to(3))
+        bench.eventually(lambda: _migrations(bench)[-1:], [newest_migration("sumflow.totalizer")])
+        bench.eventually(bench.total, (3, 6))
+        assert running.failure is None
 
 
 def _migrations(bench: Bench) -> list[str]:

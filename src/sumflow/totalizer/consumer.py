@@ -12,7 +12,7 @@ import psycopg
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from sumflow.database import migrate
+from sumflow.database import SchemaBusyError, migrate
 from sumflow.errors import SumflowError
 from sumflow.settings import TotalizerSettings
 from sumflow.telemetry.health import HALTED, Heartbeat
@@ -204,7 +204,7 @@ class KafkaToTotal:
         """Migrate what came back: another database than the one that was read into, empty or an earlier state of it."""
         try:
             migrate(self._settings, "sumflow.totalizer")
-        except psycopg.Error as error:
+        except (psycopg.Error, SchemaBusyError) as error:
             return machine.Trouble(_said(error))
         return machine.Trouble(f"the database is not as it was, and was migrated: {_said(lack)}")
 
