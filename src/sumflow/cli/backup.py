@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sumflow.cli import clusters, remote_backup, units
-from sumflow.cli.output import Output, common_options, data_dir_option, examples
-from sumflow.errors import UsageError
+from sumflow.cli.output import Output, common_options, confirmed, data_dir_option, examples
 
 if TYPE_CHECKING:
     from sumflow.recovery.record import Backup
@@ -162,9 +160,8 @@ def restore(
 
 
 def _confirmed(database: str, moment: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("restoring must be confirmed", remedy="say `sumflow restore --yes`")
-    return click.confirm(f"Bring the {database}'s database to {moment}?", default=False, err=True)
+    question = f"Bring the {database}'s database to {moment}?"
+    return confirmed(question, "restoring", "say `sumflow restore --yes`")
 
 
 def _time(moment: datetime) -> str:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sumflow.cli import clusters, remote, units
-from sumflow.cli.output import Output, common_options, data_dir_option, examples
+from sumflow.cli.output import Output, common_options, confirmed, data_dir_option, examples
 from sumflow.client.endpoints import ADDER, TOTALIZER
-from sumflow.errors import UsageError
 
 if TYPE_CHECKING:
     from sumflow.local.options import UpOptions
@@ -176,6 +175,5 @@ def destroy(yes: bool, delete_data: bool, data_dir: Path, output: Output) -> int
 
 
 def _confirmed(data_dir: Path) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError(f"destroying {data_dir} must be confirmed", remedy="say `sumflow destroy --yes`")
-    return click.confirm(f"Remove all data in {data_dir}, for good?", default=False, err=True)
+    question = f"Remove all data in {data_dir}, for good?"
+    return confirmed(question, f"destroying {data_dir}", "say `sumflow destroy --yes`")

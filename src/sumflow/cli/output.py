@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO, TypeVar
 
 import click
 
+from sumflow.errors import UsageError
 from sumflow.settings import CommandSettings, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -63,6 +64,22 @@ class Output:
         drawn = is_terminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
         mark = _DRAWN_MARKS[outcome] if drawn else _PLAIN_MARKS[outcome].ljust(4)
         return self.style(mark, _COLOURS[outcome])
+
+
+def confirmed(question: str, what: str, remedy: str) -> bool:
+    """Ask before something that cannot be taken back.
+
+    Args:
+        question: what the person answers; nothing said means no.
+        what: what must be confirmed, for the error.
+        remedy: how to confirm it where nobody can be asked.
+
+    Raises:
+        UsageError: nobody can be asked, as standard input is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what} must be confirmed", remedy=remedy)
+    return click.confirm(question, default=False, err=True)
 
 
 def common_options(command: Command) -> Command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sumflow.cli import audit, clusters, units
-from sumflow.cli.output import Output, common_options, data_dir_option, examples
+from sumflow.cli.output import Output, common_options, confirmed, data_dir_option, examples
 from sumflow.cli.verify import target_of
-from sumflow.errors import UsageError
 
 if TYPE_CHECKING:
     from sumflow.audit.facts import Books
@@ -73,9 +71,8 @@ def _rebuild(books: Books, output: Output, *, dry_run: bool, yes: bool, take_bac
 
 
 def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("rebuilding must be confirmed", remedy="say `sumflow rebuild --yes`; --dry-run shows more")
-    return click.confirm("Set the totals to what the adder's database says?", default=False, err=True)
+    question = "Set the totals to what the adder's database says?"
+    return confirmed(question, "rebuilding", "say `sumflow rebuild --yes`; --dry-run shows more")
 
 
 def _show(found: Plan, output: Output) -> None:

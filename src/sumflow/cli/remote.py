@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from sumflow.cli import staging, units
 from sumflow.cli.clusters import Place
-from sumflow.cli.output import Output
-from sumflow.errors import UsageError
+from sumflow.cli.output import Output, confirmed
 
 if TYPE_CHECKING:
     from sumflow.chaos.on_kubernetes import DeployedSystem
@@ -117,6 +113,4 @@ def _where(cluster: Cluster) -> str:
 
 
 def _confirmed(question: str, command: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError(f"{command} must be confirmed", remedy=f"say `sumflow {command} --on kubernetes --yes`")
-    return click.confirm(question, default=False, err=True)
+    return confirmed(question, command, f"say `sumflow {command} --on kubernetes --yes`")

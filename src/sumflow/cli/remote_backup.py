@@ -48,10 +48,11 @@ def backup(place: Place, output: Output, *, into: Path | None, keep: int | None,
 def restore(place: Place, output: Output, service: str, until: datetime | None, directory: Path | None) -> int:
     """Bring the database of a service back to a moment, and let the service go on with it."""
     from sumflow.cluster import rewind
+    from sumflow.recovery.restore import SERVICES
 
     _refuse(directory, "--from")
     _, kept = _kept(place)
-    (chosen,) = [each for each in kept if each.database.name == f"{service}-postgres"]
+    chosen = dict(zip(SERVICES, kept, strict=True))[service]
     with staging.reporter(output) as reporter:
         used = rewind.rewind(chosen, until, reporter)
     output.document({"database": service, "to": until, "from": str(used.path), "replaced": "pgdata.replaced"})
@@ -64,10 +65,11 @@ def restore(place: Place, output: Output, service: str, until: datetime | None, 
 def _kept(place: Place) -> tuple[Topology, list[Backups]]:
     from sumflow.cluster import deployed
     from sumflow.cluster.backup import Backups
+    from sumflow.verify.database import pair
 
     cluster = place.connect()
     system = deployed.declared(cluster)
-    return system, [Backups(cluster, each) for each in system.databases]
+    return system, [Backups(cluster, each) for each in pair(system)]
 
 
 def _refuse(given: Path | None, option: str) -> None:
