@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,15 +90,17 @@ def _verdict(watch: Watch, ref: Ref) -> Verdict:
 
 def pods(cluster: Cluster, namespace: str, labels: str, container: str) -> list[Pod]:
     """Return the pods that carry labels, by name."""
-    found = cluster.list(Ref("", "v1", "Pod", namespace, ""), labels=labels)
-    return sorted((Pod(namespace, str(meta(each)["name"]), container) for each in found), key=lambda pod: pod.name)
+    return _by_name(cluster.list(Ref("", "v1", "Pod", namespace, ""), labels=labels), namespace, container)
 
 
 def running(cluster: Cluster, namespace: str, labels: str, container: str) -> list[Pod]:
     """Return the pods that carry labels, run and are not being deleted, by name."""
     found = cluster.list(Ref("", "v1", "Pod", namespace, ""), labels=labels, fields="status.phase=Running")
-    names = sorted(str(meta(each)["name"]) for each in found if not meta(each).get("deletionTimestamp"))
-    return [Pod(namespace, name, container) for name in names]
+    return _by_name((each for each in found if not meta(each).get("deletionTimestamp")), namespace, container)
+
+
+def _by_name(found: Iterable[Object], namespace: str, container: str) -> list[Pod]:
+    return sorted((Pod(namespace, str(meta(each)["name"]), container) for each in found), key=lambda pod: pod.name)
 
 
 def ready_pod(cluster: Cluster, namespace: str, labels: str, container: str) -> Pod:

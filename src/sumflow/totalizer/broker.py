@@ -43,29 +43,26 @@ def connection_config(settings: TotalizerSettings) -> dict[str, Any]:
 
 def make_consumer(settings: TotalizerSettings) -> Consumer:
     """Return a consumer of the group that never decides by itself from where to read."""
-    lasting = {"group.instance.id": settings.kafka_group_instance} if settings.kafka_group_instance else {}
-    config = (
-        connection_config(settings)
-        | lasting
-        | {
-            "group.id": settings.kafka_group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",
-            # What memory, disk or network damaged is an error to read again, not an event with other numbers.
-            "check.crcs": True,
-            # Eager: a rebalance takes all partitions and gives anew, so there is one way to start reading.
-            "partition.assignment.strategy": "range",
-            "session.timeout.ms": SESSION_TIMEOUT_MS,
-            "heartbeat.interval.ms": 2_000,
-            "topic.metadata.refresh.interval.ms": 10_000,
-            # Read ahead of the transactions, in bounded memory; the default back-off of 1 s would stall a full queue.
-            "queued.min.messages": 50_000,
-            "queued.max.messages.kbytes": 32_768,
-            "fetch.queue.backoff.ms": 10,
-            "fetch.error.backoff.ms": 100,
-        }
-    )
+    config = connection_config(settings) | {
+        "group.id": settings.kafka_group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        # What memory, disk or network damaged is an error to read again, not an event with other numbers.
+        "check.crcs": True,
+        # Eager: a rebalance takes all partitions and gives anew, so there is one way to start reading.
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": 2_000,
+        "topic.metadata.refresh.interval.ms": 10_000,
+        # Read ahead of the transactions, in bounded memory; the default back-off of 1 s would stall a full queue.
+        "queued.min.messages": 50_000,
+        "queued.max.messages.kbytes": 32_768,
+        "fetch.queue.backoff.ms": 10,
+        "fetch.error.backoff.ms": 100,
+    }
+    if settings.kafka_group_instance:
+        config["group.instance.id"] = settings.kafka_group_instance
     return Consumer(config, logger=_logger)
 
 
