@@ -84,6 +84,12 @@ class Bench:
         ((count, total),) = self.query("SELECT sum(count), sum(sum) FROM totals")
         return int(count), int(total)
 
+    def lose_tables(self) -> None:
+        """Let the database be empty at once; dropping what is read and written meanwhile may end in a deadlock."""
+        with self.database.transaction():
+            self.database.execute("ALTER SCHEMA public RENAME TO lost")
+            self.database.execute("CREATE SCHEMA public")
+
     def eventually(self, look: Callable[[], object], wanted: object) -> None:
         """Wait until a look at the database shows what is wanted; every commit of a totalizer is a reason to look."""
         deadline = time.monotonic() + PATIENCE_S

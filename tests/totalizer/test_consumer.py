@@ -291,8 +291,7 @@ def test_a_database_that_comes_back_empty_is_read_into_anew(bench: Bench) -> Non
     bench.add(lane, up_to(3))
     with bench.running() as running:
         bench.eventually(bench.total, (3, 6))
-        bench.database.execute("DROP SCHEMA public CASCADE")
-        bench.database.execute("CREATE SCHEMA public")
+        bench.lose_tables()
         bench.eventually(lambda: _migrations(bench)[-1:], [newest_migration("sumflow.totalizer")])
         bench.eventually(bench.total, (3, 6))
         bench.add(lane, [4])
@@ -318,8 +317,7 @@ def test_an_empty_database_that_somebody_else_migrates_is_waited_for(
     monkeypatch.setattr(consumer, "migrate", noticed)
     with bench.running() as running, psycopg.connect(conninfo(bench.settings, "first"), autocommit=True) as first:
         first.execute("SELECT pg_advisory_lock(%s)", (migrations.MIGRATION_LOCK,))
-        bench.database.execute("DROP SCHEMA public CASCADE")
-        bench.database.execute("CREATE SCHEMA public")
+        bench.lose_tables()
         bench.eventually(lambda: len(busy) >= 2, True)
         first.execute("SELECT pg_advisory_unlock(%s)", (migrations.MIGRATION_LOCK,))
         bench.add(Lane(), up_to(3))
