@@ -253,7 +253,7 @@ def garbage_comes(world: World) -> bool:
 
 
 def forgery_comes(world: World) -> bool:
-    """Somebody writes a lane's event anew under another place, or with half of its headers."""
+    """Somebody writes a lane's event anew under another place, or without some of its headers."""
     return strangers.forge(world.topic)
 
 

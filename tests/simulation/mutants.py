@@ -337,6 +337,7 @@ MUTANTS: Final = [
         ((ledger._count_foreign, "[events[event_id] for (event_id,) in new]", "list(events.values())"),),
         79,
     ),
+    Mutant("count a copy of a lane's event", ((records._refuse_copy, "if 0 < seq < SEQ_END:", "if False:"),), 127),
     Mutant("keep nothing apart of other producers", ((ledger._count_foreign, "if counted:", "if False:"),), 21),
     Mutant("put nothing aside", ((ledger._bury, "if not poison:", "if True:"),), 22),
     Mutant(
@@ -347,7 +348,7 @@ MUTANTS: Final = [
     Mutant(
         "take half of a lane's headers for none",
         ((records._take, "LANE_HEADER in headers or SEQ_HEADER", "LANE_HEADER in headers and SEQ_HEADER"),),
-        127,
+        22,
     ),
     Mutant(
         "take headers at their word",

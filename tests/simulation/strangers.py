@@ -14,6 +14,7 @@ from tests.simulation.clock import CLOCK
 from tests.simulation.kafka import Record, Stranger, Topic
 
 _WHEN: Final = "2026-01-02T03:04:05.678901Z"
+_LOST_HEADERS: Final = ((LANE_HEADER,), (SEQ_HEADER,), (LANE_HEADER, SEQ_HEADER))
 _NAMED: Final[tuple[Headers, ...]] = ([], [], [(TOTAL_HEADER, b"rent")], [(TOTAL_HEADER, "\u00e9".encode())])
 
 
@@ -57,7 +58,8 @@ def forge(topic: Topic) -> bool:
     if CLOCK.random.random() < 0.5:
         headers[SEQ_HEADER] = b"%d" % (record.seq + 1)
     else:
-        del headers[(LANE_HEADER, SEQ_HEADER)[int(CLOCK.random.random() * 2)]]
+        for lost in _LOST_HEADERS[int(CLOCK.random.random() * len(_LOST_HEADERS))]:
+            del headers[lost]
     topic.append(Record(record.value(), record.partition(), list(headers.items()), is_poison=True))
     return True
 
@@ -74,4 +76,5 @@ _SPOILT: Final[tuple[Callable[[], tuple[bytes | None, Headers]], ...]] = (
     lambda: (_event(UUID(int=2), 1, 3), []),
     lambda: (_event(UUID(int=3), 1, 2, "sum.forgotten"), []),
     lambda: (_event(UUID(int=4), 1, 2), [(TOTAL_HEADER, b"\xff")]),
+    lambda: (_event(UUID(int=5), 1, 2), [(SEQ_HEADER, b"1")]),
 )

@@ -6,8 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from sumflow.sums.event import LaneEncoder
 from sumflow.totalizer.records import HEADER_LIMIT_BYTES, VALUE_LIMIT_BYTES, Headers, sort
 from tests.totalizer.records import FakeRecord, Lane, foreign_value
+
+LANE_TEXT = "abcdefab-0000-4000-8000-000000000001"
+LANE = Lane(UUID(LANE_TEXT))
 
 
 def test_events_of_lanes_are_grouped_in_their_order() -> None:
@@ -28,13 +32,20 @@ def test_an_event_without_lane_is_foreign() -> None:
     assert not batch.poison
 
 
+@pytest.mark.parametrize("aggregate_id", ["till", str(UUID(int=2)), LANE_TEXT.upper(), "\u00e4"])
+def test_an_id_made_as_those_of_lanes_are_is_foreign_when_its_aggregate_is_no_such_lane(aggregate_id: str) -> None:
+    """Another producer may make its ids of the same version: only id and aggregate together are a lane's event."""
+    event_id = LaneEncoder(LANE.lane).event_id(7)
+    batch = sort([FakeRecord((0, 0), foreign_value(event_id, 2, 3, aggregate_id=aggregate_id))])
+    assert ([str(e.event.event_id) for e in batch.foreign], batch.poison) == ([event_id], [])
+
+
 def test_a_probe_is_counted_and_nothing_else() -> None:
     """A record that checks the broker is no event, whatever its value is, and its offset is passed."""
     batch = sort([FakeRecord((2, 5), b"\x00 not json", [("sumflow-probe", b"1")])])
     assert (batch.probes, batch.foreign, batch.poison, batch.next_offsets) == (1, [], [], {2: 6})
 
 
-LANE = Lane(UUID("abcdefab-0000-4000-8000-000000000001"))
 OTHER = Lane(UUID(int=2))
 ID = UUID(int=3)
 _AGGREGATE = f'"aggregate_id":"{LANE.lane}"'.encode()
@@ -77,6 +88,8 @@ _AGGREGATE = f'"aggregate_id":"{LANE.lane}"'.encode()
         (LANE.value(1, 1, 2, "0001-01-01T00:00:00+14:00"), LANE.headers(1), "created_at cannot be stored"),
         (LANE.value(1, 1, 2, "9999-12-31T23:00:00-14:00"), LANE.headers(1), "created_at cannot be stored"),
         (b"{", LANE.headers(1), "truncated"),
+        (LANE.value(7, 1, 2), None, f"a copy of {LANE.lane}:7 without its headers"),
+        (LANE.value(7, 1, 2), [("total", b"rent")], f"a copy of {LANE.lane}:7 without its headers"),
     ],
 )
 def test_what_cannot_be_counted_is_put_aside_with_its_reason(

@@ -25,6 +25,8 @@ TRACEPARENT_HEADER: Final = "traceparent"
 PROBE_HEADER: Final = "sumflow-probe"
 """Marks a record that checks the broker; consumers count it and fold nothing."""
 
+LANE_EVENT_VERSION: Final = 8
+"""The version (RFC 9562) of the UUIDs of lanes' events; those of other producers are hardly ever of it."""
 AGGREGATE_TYPE: Final = "sum"
 EVENT_TYPE: Final = "sum.calculated"
 _POSITION: Final = re.compile(r"(?P<lane>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):(?P<seq>[1-9][0-9]{0,17})")
@@ -93,7 +95,7 @@ class LaneEncoder:
     def __init__(self, lane: UUID) -> None:
         self._lane = str(lane)
         head = lane.hex[:16]
-        self._id_head = f"{head[:8]}-{head[8:12]}-8{head[13:16]}-"
+        self._id_head = f"{head[:8]}-{head[8:12]}-{LANE_EVENT_VERSION}{head[13:16]}-"
 
     def event_id(self, seq: int) -> str:
         """Derive the UUID (version 8, RFC 9562) of the lane's seq-th event: 60 bits of the lane, 62 of the seq."""

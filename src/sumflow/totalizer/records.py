@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from sumflow.sums.event import (
+    LANE_EVENT_VERSION,
     LANE_HEADER,
     PROBE_HEADER,
     SEQ_HEADER,
@@ -139,7 +140,27 @@ def _take(batch: Batch, record: Record, headers: Mapping[str, bytes | None]) -> 
         taken = LaneEvent(seq, event, record.partition(), record.offset(), read_total(headers))
         batch.lanes.setdefault(identity.lane, []).append(taken)
     else:
-        batch.foreign.append(ForeignEvent(decode(record.value()), read_total(headers)))
+        event = decode(record.value())
+        _refuse_copy(event)
+        batch.foreign.append(ForeignEvent(event, read_total(headers)))
+
+
+def _refuse_copy(event: Event) -> None:
+    """Raise InvalidEventError if an event without headers is one of a lane by its own identity.
+
+    Whoever reads the topic and writes values back, without their headers, repeats events that count already or will.
+    """
+    if event.event_id.version != LANE_EVENT_VERSION:
+        return
+    try:
+        identity = lane_identity(event.aggregate_id.encode())
+    except InvalidEventError:
+        return
+    seq = event.event_id.int - identity.id_base
+    if 0 < seq < SEQ_END:
+        raise InvalidEventError(
+            f"a copy of {identity.text}:{seq} without its headers; that event counts as its relay sent it"
+        )
 
 
 @lru_cache(maxsize=4096)
