@@ -119,12 +119,14 @@ class AdderStore:
             return
         self.journal.commit(writes, synchronous=session.synchronous)
         self._on_commit(writes)
-        self.notices += {key[0] for table, key, _ in writes if table is self.events}
+        if len(writes) > 1:  # events come with their lane's row
+            self.notices += {key[0] for table, key, _ in writes if table is self.events}
 
     def _unlock_rows(self, session: Session) -> None:
-        for key in session.rows_locked:
-            del self.row_locks[key]
-        session.rows_locked.clear()
+        if session.rows_locked:
+            for key in session.rows_locked:
+                del self.row_locks[key]
+            session.rows_locked.clear()
 
     def _lock_row(self, session: Session, key: Any) -> None:
         if self.row_locks.get(key, session) is not session:

@@ -12,17 +12,25 @@ _MADE: Final = Random(0)  # noqa: S311 - chance that can be repeated is the poin
 
 
 class Identity(UUID):
-    """A UUID of which there is one object only, so that comparing and hashing it costs next to nothing."""
+    """A UUID of which there is one object only, so that comparing, hashing and writing it costs next to nothing."""
 
+    __slots__ = ("_text",)
     __hash__ = object.__hash__
     __eq__ = object.__eq__
+
+    def __init__(self, number: int) -> None:
+        super().__init__(int=number, version=4)
+        object.__setattr__(self, "_text", super().__str__())  # a UUID's own way past its own lock
+
+    def __str__(self) -> str:
+        return self._text  # type: ignore[attr-defined, no-any-return]
 
 
 class Clock:
     """Simulated time, and identities that come out of the seed."""
 
     def __init__(self) -> None:
-        self._identities = [Identity(int=_MADE.getrandbits(128), version=4) for _ in range(IDENTITIES_LIMIT)]
+        self._identities = [Identity(_MADE.getrandbits(128)) for _ in range(IDENTITIES_LIMIT)]
         self.identity_of_bytes = {identity.bytes: identity for identity in self._identities}
         self._identity_of_text = {str(identity): identity for identity in self._identities}
         self.start(_MADE)

@@ -165,10 +165,10 @@ class Complaints:
     """In the place of a totalizer's metrics: keeps what must not be in a history in which nothing failed."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.heard: list[object] = []
 
     def __getattr__(self, name: str) -> Any:
-        setattr(self, name, NOTHING)  # found at once the next time
+        setattr(type(self), name, NOTHING)  # found at once the next time, by all of them
         return NOTHING
 
     @property
@@ -183,7 +183,7 @@ class Complaints:
     def observe(self, _: int, outcome: Outcome) -> None:
         """Hear what a batch came to."""
         if outcome.duplicates or outcome.parked:
-            self.heard.append(str(outcome))
+            self.heard.append(outcome)
 
 
 class Member:

@@ -39,10 +39,8 @@ class _NoTimeout:
 _NO_TIMEOUT: Final = _NoTimeout()
 
 
-async def _set_within(event: asyncio.Event, limit_s: float) -> bool:
-    if not event.is_set():
-        await Sleep(event, CLOCK.now_s + limit_s)
-    return event.is_set()
+def _set_within(event: asyncio.Event, limit_s: float) -> Sleep:
+    return Sleep(event, CLOCK.now_s + limit_s)
 
 
 async def _now(function: Any, *arguments: Any) -> Any:

@@ -42,8 +42,10 @@ class Sleep:
     event: asyncio.Event
     until_s: float
 
-    def __await__(self) -> Generator[Sleep, None, None]:
-        yield self
+    def __await__(self) -> Generator[Sleep, None, bool]:
+        if not self.event.is_set():
+            yield self
+        return self.event.is_set()
 
     @property
     def is_over(self) -> bool:
@@ -168,12 +170,15 @@ class Task:
     def _note(self, call: Call) -> None:
         if call.session is not self._session:
             self._asked.clear()
-        if call.query == SQL.store_group:
-            self._asked.update(parsed(call.parameters["xs"]))
-        elif call.query == SQL.remember_requests:
-            self._asked.update(call.parameters["xs"])
-        is_lone = call.query == SQL.store_group and not call.session.in_transaction
-        self._is_committing = is_lone or call.query == "COMMIT"
+        self._is_committing = False
+        match call.query:
+            case "COMMIT":
+                self._is_committing = True
+            case SQL.store_group:
+                self._asked.update(parsed(call.parameters["xs"]))
+                self._is_committing = not call.session.in_transaction
+            case SQL.remember_requests:
+                self._asked.update(call.parameters["xs"])
 
     def may_have_committed(self, x: int) -> bool:
         """Tell whether the last that it sent may have stored an addition."""

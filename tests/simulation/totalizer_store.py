@@ -74,10 +74,11 @@ class TotalizerStore:
 
     def commit(self, writes: dict[int, Table], tables: dict[int, Table]) -> None:
         """Apply what a transaction wrote."""
+        if not writes:
+            return
         done = [(tables[name], key, value) for name, rows in writes.items() for key, value in rows.items()]
-        if done:
-            self.journal.commit(done)
-            self._on_commit(done)
+        self.journal.commit(done)
+        self._on_commit(done)
 
 
 class Connection:

@@ -269,13 +269,16 @@ class World:
     def announce(self, hears: float) -> None:
         """Tell the relays which lanes have news; each announcement reaches each of them with this probability."""
         notices, self.truth.adder.notices = self.truth.adder.notices, []
+        if not notices:
+            return
         for relay in self.relays:
             relay.hear([number for number in notices if self.random.random() < hears])
 
     def producers(self) -> list[Producer]:
         """Return all producers that have something on its way."""
         for relay in self.relays:
-            self.orphans += relay.retired
-            relay.retired = []
+            if relay.retired:
+                self.orphans += relay.retired
+                relay.retired = []
         living = [relay.publisher.producer for relay in self.relays if relay.publisher]
         return [producer for producer in living + self.orphans if len(producer)]

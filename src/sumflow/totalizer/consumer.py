@@ -104,7 +104,9 @@ class KafkaToTotal:
             before = self._state.phase
             self._state, actions = machine.decide(self._state, events.popleft(), time.monotonic())
             self._tell(before, self._state.phase)
-            events.extend(answer for action in actions if (answer := self._perform(action)))
+            for action in actions:
+                if answer := self._perform(action):
+                    events.append(answer)
 
     def _perform(self, action: machine.Action) -> machine.Event | None:
         match action:

@@ -7,8 +7,10 @@ So a lost connection, a commit of unknown outcome, a lost partition and a new as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from sumflow.totalizer.positions import Halt
 
@@ -18,49 +20,42 @@ RECHECK_HALT_S: Final = 5.0
 CHECK_TOPIC_S: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(msgspec.Struct, frozen=True):
     """The group has not answered yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(msgspec.Struct, frozen=True):
     """The group has given us nothing to read: others have all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Positioning:
+class Positioning(msgspec.Struct, frozen=True):
     """Partitions are ours, but from where to read them is not known; nothing is fetched."""
 
     not_before_s: float
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Consuming:
+class Consuming(msgspec.Struct, frozen=True):
     """Reading; the next offset of each partition."""
 
     positions: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Halted:
+class Halted(msgspec.Struct, frozen=True):
     """Reading on would skip something. Nothing is fetched until the situation is repaired."""
 
     halt: Halt
     recheck_at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True):
     """The consumer leaves the group."""
 
 
 Phase = Joining | Idle | Positioning | Consuming | Halted | Stopped
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """What the consumer is doing and for which partitions.
 
     Args:
@@ -74,63 +69,53 @@ class State:
     failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(msgspec.Struct, frozen=True):
     """The group gives these partitions to us, in place of those before."""
 
     partitions: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Revoked:
+class Revoked(msgspec.Struct, frozen=True):
     """The group takes all partitions from us."""
 
 
-@dataclass(frozen=True, slots=True)
-class Positioned:
+class Positioned(msgspec.Struct, frozen=True):
     """The look-up found from where to read."""
 
     positions: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class MustHalt:
+class MustHalt(msgspec.Struct, frozen=True):
     """Stored offsets and topic do not fit."""
 
     halt: Halt
 
 
-@dataclass(frozen=True, slots=True)
-class TopicFits:
+class TopicFits(msgspec.Struct, frozen=True):
     """The topic is the one that the stored offsets belong to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """A batch's transaction is committed; the next offsets of its partitions."""
 
     next_offsets: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(msgspec.Struct, frozen=True):
     """The database or Kafka failed, or a partition turned out to be another's: what was under way is void."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckFailed:
+class CheckFailed(msgspec.Struct, frozen=True):
     """Whether the topic is still the same could not be found out now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """Time passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(msgspec.Struct, frozen=True):
     """The process is asked to end."""
 
 
@@ -139,44 +124,37 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StopFetching:
+class StopFetching(msgspec.Struct, frozen=True):
     """Fetch nothing; stay in the group."""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Give the group its partitions back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True):
     """Fetch from exactly these offsets."""
 
     positions: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(msgspec.Struct, frozen=True):
     """Look up where PostgreSQL and Kafka stand; the answer is Positioned, MustHalt or Trouble."""
 
     partitions: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckTopic:
+class CheckTopic(msgspec.Struct, frozen=True):
     """Look whether the topic is still the same; the answer is TopicFits, MustHalt or CheckFailed."""
 
 
-@dataclass(frozen=True, slots=True)
-class TellKafka:
+class TellKafka(msgspec.Struct, frozen=True):
     """Commit these offsets to Kafka too, for the tools that show lag."""
 
     next_offsets: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True):
     """Leave the group; the end."""
 
 
