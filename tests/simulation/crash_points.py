@@ -34,7 +34,6 @@ SIMULATED: Final[tuple[Callable[..., Any], ...]] = (
     RelaySession._send_chunk,
     RelaySession._record,
     RelaySession._survey,
-    RelaySession._lanes,
     RelaySession._claim,
     RelaySession._close_and_finish,
     RelaySession._query,

@@ -88,7 +88,8 @@ class History:
             if kind(self.world):
                 self.world.is_harmed |= kind not in HARMLESS
                 self.world.is_quiet &= kind in WORK
-                self._write_down(kind.__name__)
+                if self.trace is not None:
+                    self._write_down(kind.__name__)
                 return
 
     def _start(self) -> None:
@@ -179,13 +180,19 @@ class History:
 
     def _is_read(self) -> bool:
         world = self.world
-        for partition, owner in enumerate(world.owners):
+        for owner in set(world.owners):
             member = world.members[owner]
             halts = isinstance(member.state.phase, Halted)
-            if member.group or self._must_halt(owner) != halts:
+            if member.group or not (halts or self._has_read(owner)) or self._must_halt(owner) != halts:
                 return False
-            offset = world.truth.totalizer.offsets.get(partition)
-            if not halts and (offset.next_offset if offset else 0) != len(world.topic.logs[partition]):
+        return True
+
+    def _has_read(self, owner: int) -> bool:
+        offsets, logs = self.world.truth.totalizer.offsets, self.world.topic.logs
+        for partition, owned_by in enumerate(self.world.owners):
+            if owned_by == owner and (offsets[partition].next_offset if partition in offsets else 0) != len(
+                logs[partition]
+            ):
                 return False
         return True
 

@@ -8,7 +8,7 @@ import types
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -26,6 +26,8 @@ from tests.simulation.kafka import Consumer, Producer, Topic
 from tests.simulation.storage import Violation
 from tests.simulation.tasks import Connection, Task, pause
 from tests.simulation.totalizer_store import TotalizerStore, Transactions
+
+_T = TypeVar("_T")
 
 
 class Nothing:
@@ -74,8 +76,8 @@ class SimulatedWriter(Writer):
     async def _open(self) -> LaneSession:
         return await LaneSession.open(self._settings)
 
-    async def _within(self, session: LaneSession, work: Coroutine[Any, Any, Any]) -> Any:
-        return await work
+    def _within(self, session: LaneSession, work: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T]:
+        return work
 
 
 class SimulatedPublisher(Publisher):
@@ -136,7 +138,7 @@ class Relay:
             session = RelaySession(settings, NOTHING, self._wake, self.is_stopping)
             publisher = SimulatedPublisher(settings.topic, settings.capacity, self._wake.set)
             connection: Any = Connection(settings.store, synchronous=False)
-            session._connection = connection
+            session._cursor = connection.cursor()
             self._session, self.publisher, self._connection = session, publisher, connection
             with contextlib.suppress(psycopg.Error):  # the next session begins anew, as in the real loop
                 await session._publish(publisher, len(settings.topic.logs))

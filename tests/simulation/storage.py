@@ -54,7 +54,10 @@ class Journal:
         undo: list[Write] = []
         for table, key, value in writes:
             undo.append((table, key, table.get(key)))
-            _put(table, key, value)
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = value
         self._transactions.append((undo, synchronous))
 
     def crash(self, lost: int) -> None:
@@ -74,12 +77,8 @@ class Journal:
     def _undo(self) -> list[tuple[Table, Any]]:
         undo, _ = self._transactions.pop()
         for table, key, value in reversed(undo):
-            _put(table, key, value)
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = value
         return [(table, key) for table, key, _ in undo]
-
-
-def _put(table: Table, key: Any, value: Any) -> None:
-    if value is None:
-        table.pop(key, None)
-    else:
-        table[key] = value

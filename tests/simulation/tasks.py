@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
 import psycopg
 
-from sumflow.adder.claims import Lane
 from sumflow.adder.session import SQL
 from tests.simulation import crash_points
 from tests.simulation.adder_store import AdderStore, Session
@@ -50,7 +49,7 @@ class Sleep:
     @property
     def is_over(self) -> bool:
         """Tell whether the sleeper wakes up."""
-        return self.event.is_set() or CLOCK.now_s >= self.until_s
+        return CLOCK.now_s >= self.until_s or self.event.is_set()
 
 
 class Immediate:
@@ -76,21 +75,13 @@ class Connection:
     def __init__(self, store: AdderStore, *, synchronous: bool = True) -> None:
         self._store = store
         self._session = store.connect(synchronous=synchronous)
-        self._kind: Callable[..., Any] | None = None
         self.rows: Rows = []
         self.rowcount = -1
         self.description = True
 
-    def cursor(self, *, row_factory: object = None, binary: bool = False) -> Connection:
+    def cursor(self) -> Connection:
         """Return a cursor; one at a time is in use."""
-        self._kind = Lane if row_factory else None
         return self
-
-    async def __aenter__(self) -> Connection:
-        return self
-
-    def __aexit__(self, *_: object) -> Immediate:
-        return IMMEDIATELY
 
     def execute(self, query: str, parameters: dict[str, Any] | None = None, *, prepare: bool | None = None) -> Call:
         """Run a statement."""
@@ -98,7 +89,7 @@ class Connection:
 
     async def fetchall(self) -> list[Any]:
         """Return the rows."""
-        return [self._kind(*row) for row in self.rows] if self._kind else self.rows
+        return self.rows
 
     async def fetchone(self) -> Any:
         """Return the first row, if there is one."""

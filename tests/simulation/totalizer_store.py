@@ -45,8 +45,13 @@ class DeadLetter(NamedTuple):
     seq: int | None
 
 
+Writes = dict[int, tuple[Table, Table]]
+"""By the identity of a table: the table, and its changed rows by their keys."""
 Waiting = tuple[int, str | None]
 """A row of `parked`: its result and the name of its total."""
+
+
+_UNCHANGED: Final[tuple[Table, Table]] = ({}, {})
 
 
 class TotalizerStore:
@@ -72,11 +77,11 @@ class TotalizerStore:
         self.journal = Journal()
         self._on_commit = on_commit
 
-    def commit(self, writes: dict[int, Table], tables: dict[int, Table]) -> None:
+    def commit(self, writes: Writes) -> None:
         """Apply what a transaction wrote."""
         if not writes:
             return
-        done = [(tables[name], key, value) for name, rows in writes.items() for key, value in rows.items()]
+        done = [(table, key, value) for table, rows in writes.values() for key, value in rows.items()]
         self.journal.commit(done)
         self._on_commit(done)
 
@@ -92,8 +97,7 @@ class Connection:
     def __init__(self, store: TotalizerStore, breaks: Callable[[str], bool] | None = None) -> None:
         self._store = store
         self._breaks = breaks
-        self._writes: dict[int, Table] = {}
-        self._tables: dict[int, Table] = {}
+        self._writes: Writes = {}
         self._rows: Rows = []
 
     def execute(self, query: str, parameters: Parameters | None = None) -> Connection:
@@ -119,16 +123,18 @@ class Connection:
 
     def commit(self) -> None:
         """Make what was written so far permanent."""
-        self._store.commit(self._writes, self._tables)
+        self._store.commit(self._writes)
         self._writes = {}
 
     def _get(self, table: Table, key: Any) -> Any:
-        changed = self._writes.get(id(table))
-        return changed[key] if changed and key in changed else table.get(key)
+        _, changed = self._writes.get(id(table), _UNCHANGED)
+        return changed[key] if key in changed else table.get(key)
 
     def _set(self, table: Table, key: Any, value: Any) -> None:
-        self._tables[id(table)] = table
-        self._writes.setdefault(id(table), {})[key] = value
+        changed = self._writes.get(id(table))
+        if changed is None:
+            changed = self._writes[id(table)] = (table, {})
+        changed[1][key] = value
 
     def lock_offsets(self, p: Parameters) -> Rows:
         """The partitions' rows; nobody else changes them until the transaction ends."""
@@ -184,7 +190,8 @@ class Connection:
         return rows
 
     def _parked_of(self, lane: UUID) -> dict[int, Waiting | None]:
-        parked = {**self._store.parked, **self._writes.get(id(self._store.parked), {})}
+        _, changed = self._writes.get(id(self._store.parked), _UNCHANGED)
+        parked = {**self._store.parked, **changed}
         return {seq: row for (of, seq), row in parked.items() if of == lane}
 
     def advance_lanes(self, p: Parameters) -> Rows:

@@ -100,7 +100,9 @@ class Truth:
                 self._stored(store.lanes[key[0]].lane, key[1], (value[1], value[2], value[5] or ""))
         for table, key, value in writes:
             if table is store.lanes:
-                self._check_lane(key, value)
+                self._check_lane(value)
+                if len(writes) > 1:  # what is stored moves a row of `lanes` and others with it
+                    self._check_named(key, value)
 
     def _stored(self, lane: UUID, seq: int, addition: Addition) -> None:
         place, (x, y, name), truth = (lane, seq), addition, self._lanes[lane]
@@ -147,12 +149,15 @@ class Truth:
             raise Violation(f"operation {operation.first} was refused for another that is not stored: {message}")
         operation.is_refused, operation.attempts = True, operation.attempts - 1
 
-    def _check_lane(self, number: int, row: LaneRow) -> None:
+    def _check_lane(self, row: LaneRow) -> None:
         truth = self._lanes[row.lane]
         if row.published_seq > truth.published:
             raise Violation(f"{row.lane} is recorded as published up to {row.published_seq}, Kafka does not have all")
         if row.counted != row.last_seq or row.sum != truth.sums[row.last_seq]:
             raise Violation(f"{row.lane}: seq {row.last_seq}, count {row.counted} and sum {row.sum} do not agree")
+
+    def _check_named(self, number: int, row: LaneRow) -> None:
+        truth = self._lanes[row.lane]
         kept = {name: tally for (lane, name), tally in self.adder.lane_totals.items() if lane == number}
         if kept != truth.named[row.last_seq]:
             raise Violation(f"{row.lane}: {kept} are not its named sums up to seq {row.last_seq}")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane that is not drained, as a survey finds it.
+    """A lane that is not drained: a row of a survey, column by column.
 
     Args:
         number: its short name.

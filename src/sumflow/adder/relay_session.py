@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import psycopg
 import structlog
-from psycopg.rows import class_row
 
 from sumflow import database
 from sumflow.adder.claims import Lane, choose
@@ -68,7 +67,8 @@ class RelaySession:
         """Publish until told to stop, or until the producer fails; raise psycopg.Error when the session is lost."""
         async with AsyncExitStack() as stack:
             # Losing the last record of what is published costs duplicates, nothing else: no need to wait for the disk.
-            self._connection = await stack.enter_async_context(await self._connect("relay", synchronous_commit="off"))
+            connection = await stack.enter_async_context(await self._connect("relay", synchronous_commit="off"))
+            self._cursor = connection.cursor(binary=True)
             listener = await stack.enter_async_context(await self._connect("relay listener"))
             await listener.execute(SQL.listen)
             await _until_one_ends(self._publish(publisher, partitions), self._listen(listener))
@@ -138,7 +138,8 @@ class RelaySession:
             claim.published_seq = end
 
     async def _survey(self, partitions: int) -> None:
-        lanes = await self._lanes()
+        found = await self._query(SQL.survey, {"schema": database.newest_migration("sumflow.adder")})
+        lanes = [Lane(*row) for row in found]
         choice = choose(lanes, self._settings.instance, self._watched)
         self._watched = choice.watch
         for lane in choice.claim:
@@ -153,11 +154,6 @@ class RelaySession:
         self._metrics.claimed.set(len(self._claims))
         mine = {lane.number: lane.last_seq for lane in lanes if lane.number in self._claims}
         self._metrics.unpublished.set(sum(max(0, end - self._claims[n].published_seq) for n, end in mine.items()))
-
-    async def _lanes(self) -> list[Lane]:
-        async with asyncio.timeout(QUERY_TIMEOUT_S), self._connection.cursor(row_factory=class_row(Lane)) as cursor:
-            await cursor.execute(SQL.survey, {"schema": database.newest_migration("sumflow.adder")})
-            return await cursor.fetchall()
 
     async def _claim(self, lane: Lane, partitions: int) -> None:
         if not (await self._query(SQL.claim, {"number": lane.number}))[0][0]:
@@ -184,9 +180,9 @@ class RelaySession:
                 await self._query(SQL.release, {"number": number})
 
     async def _query(self, query: str, parameters: dict[str, Any]) -> list[Any]:
-        async with asyncio.timeout(QUERY_TIMEOUT_S), self._connection.cursor(binary=True) as cursor:
-            await cursor.execute(query, parameters, prepare=True)
-            return await cursor.fetchall() if cursor.description else []
+        async with asyncio.timeout(QUERY_TIMEOUT_S):
+            await self._cursor.execute(query, parameters, prepare=True)
+            return await self._cursor.fetchall() if self._cursor.description else []
 
 
 async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:

@@ -90,10 +90,10 @@ class LaneSession:
 
     def _outcomes(self, requests: list[Request], placed: list[Placed], known: dict[str, Known]) -> Outcomes:
         outcomes: Outcomes = {item.request: Position(self.lane, item.last_seq) for item in placed}
-        known = known | {item.request.request_id: item.known(self.lane) for item in placed if item.request.request_id}
-        for request in requests:
-            if request not in outcomes:
-                outcomes[request] = known[request.request_id].outcome_for(request)
+        if repeats := [request for request in requests if request not in outcomes]:
+            stored = {item.request.request_id: item.known(self.lane) for item in placed if item.request.request_id}
+            known = known | stored
+            outcomes |= {request: known[request.request_id].outcome_for(request) for request in repeats}
         return outcomes
 
     async def _commit(self, placed: list[Placed]) -> bool:
