@@ -94,6 +94,20 @@ class Scene:
         """Append a record to the topic."""
         _produce(self.original.kafka, self.topic, [(partition, value, headers)])
 
+    @contextmanager
+    def transaction(self, partition: int) -> Iterator[int]:
+        """Have a producer's transaction open on a partition; yield the offset of its one record."""
+        offsets: list[int | None] = []
+        producer = Producer({"bootstrap.servers": self.original.kafka, "transactional.id": self.topic})
+        producer.init_transactions(20)
+        producer.begin_transaction()
+        producer.produce(
+            self.topic, b"not yet", partition=partition, on_delivery=lambda _, message: offsets.append(message.offset())
+        )
+        assert producer.flush(20) == 0
+        yield offsets[0] or 0
+        producer.abort_transaction(20)
+
     def partition(self) -> int:
         """Return the lane's partition."""
         with psycopg.connect(self.adder) as connection:

@@ -231,6 +231,19 @@ def test_lag_is_no_fault(copy: Scene) -> None:
     assert (report.lag, report.unpublished) == (1, 1)
 
 
+def test_events_behind_a_transaction_that_another_producer_has_open_are_lag(copy: Scene) -> None:
+    """Nobody can read them before it ends: they are not lost, and the deep audit says where it stopped."""
+    copy.spoil("adder", "INSERT INTO events SELECT NUMBER, 41, 50, 7, WHEN")
+    copy.spoil("adder", "UPDATE lanes SET last_seq = 41, count = 41, sum = sum + 57 WHERE lane = LANE")
+    copy.spoil("adder", "UPDATE lanes SET published_seq = 41 WHERE lane = LANE")
+    with copy.transaction(copy.partition()) as at:
+        copy.send(*_record(copy.original, 41, 50)[1:], copy.partition())
+        report = copy.deep()
+    assert (report.findings, report.lag) == ([], 1)
+    told = f"read up to {copy.topic}/{copy.partition()}@{at}: there a transaction of another producer is open"
+    assert told in report.notes
+
+
 def test_a_tampered_event_among_those_on_their_way_is_seen_at_once(copy: Scene) -> None:
     """Of a lane that lags the events beyond the mark are added up: a change there shows without --deep."""
     copy.spoil("adder", "INSERT INTO events SELECT NUMBER, 41, 50, 51, WHEN")

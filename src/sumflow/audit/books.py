@@ -52,7 +52,8 @@ class SystemBooks:
             if self.bootstrap is None:
                 look.report.notes.append(f"the records of {self.topic} were not read: no broker is reachable from here")
             else:
-                look.records(partial(records.read, self.bootstrap, self.topic), self.extents, progress)
+                readable = partial(records.extents, self.bootstrap, self.topic, readable=True)
+                look.records(partial(records.read, self.bootstrap, self.topic), self.extents, readable, progress)
         return look.report
 
     def occurrences(self, first: int, last: int) -> Mapping[int, int]:

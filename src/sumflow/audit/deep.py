@@ -50,6 +50,7 @@ class Deep:
         self,
         open_records: Callable[[Mapping[int, Extent]], Records],
         extents: Callable[[], Mapping[int, Extent]],
+        readable: Callable[[], Mapping[int, Extent]],
         progress: Callable[[int], None],
     ) -> None:
         """Compare every record of the topic, from its beginning to where it ends now.
@@ -57,23 +58,35 @@ class Deep:
         Args:
             open_records: starts reading the topic between two offsets of each partition.
             extents: asks what the partitions hold.
+            readable: asks what of it the totalizer can read.
             progress: hears how many records were compared.
         """
         lanes = read_accepted(self._adder)
         published = {lane: row.published_seq for lane, row in lanes.items() if row.published_seq}
         held = extents()
+        within = readable()
         self._next_offsets = dict(self._totalizer.execute(SQL.next_offsets, {"topic": self._topic}).fetchall())
         rebuilt: dict[UUID, int] = dict(self._totalizer.execute(SQL.rebuilt).fetchall())
         trail = Trail(self._topic, {partition: extent.first for partition, extent in held.items()}, rebuilt)
         figures = self.report.figures = {**self.report.figures, "topic_records": 0, "topic_records_in_outbox": 0}
-        with open_records(held) as messages:
+        with open_records(within) as messages:
             for batch in messages:
                 figures["topic_records"] += len(batch)
                 figures["topic_records_in_outbox"] += self._batch(sort(cast("list[Record]", batch)), trail)
                 progress(figures["topic_records"])
-        trail.close(published, {lane: row.partition for lane, row in lanes.items()}, self.report)
+        waiting = self._waiting(held, within)
+        arrived = {lane: upto for lane, upto in published.items() if lanes[lane].partition not in waiting}
+        trail.close(arrived, {lane: row.partition for lane, row in lanes.items()}, self.report)
         figures["topic_repeated"] = trail.repeated
         self.report.notes.extend(trail.repeats)
+
+    def _waiting(self, held: Mapping[int, Extent], within: Mapping[int, Extent]) -> set[int]:
+        """Return the partitions whose last records nobody can read yet, and say so."""
+        waiting = {p: within[p].end for p in held if p in within and within[p].end < held[p].end}
+        for partition, end in waiting.items():
+            place = f"{self._topic}/{partition}@{end}"
+            self.report.notes.append(f"read up to {place}: there a transaction of another producer is open")
+        return set(waiting)
 
     def _batch(self, batch: Batch, trail: Trail) -> int:
         seen = [

@@ -25,9 +25,15 @@ _FILL_S: Final = 0.1
 Records = AbstractContextManager[Iterator[list[Message]]]
 
 
-def extents(bootstrap: str, topic: str) -> dict[int, Extent]:
-    """Return what a topic's partitions hold now; raise SumflowError if the brokers do not say."""
-    consumer = _consumer(bootstrap)
+def extents(bootstrap: str, topic: str, *, readable: bool = False) -> dict[int, Extent]:
+    """Return what a topic's partitions hold now; raise SumflowError if the brokers do not say.
+
+    Args:
+        bootstrap: the brokers.
+        topic: the topic.
+        readable: only what a totalizer can read: what follows waits for a transaction that some producer has open.
+    """
+    consumer = _consumer(bootstrap, "read_committed" if readable else "read_uncommitted")
     try:
         partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
         found = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=_TIMEOUT_S) for p in partitions}
@@ -52,7 +58,7 @@ def identity(bootstrap: str, topic: str) -> UUID:
 @contextmanager
 def read(bootstrap: str, topic: str, held: Mapping[int, Extent]) -> Iterator[Iterator[list[Message]]]:
     """Read all records between the edges of each partition; raise SumflowError if the brokers fall silent."""
-    consumer = _consumer(bootstrap)
+    consumer = _consumer(bootstrap, "read_committed")
     try:
         consumer.assign(
             [TopicPartition(topic, p, extent.first) for p, extent in held.items() if extent.first < extent.end]
@@ -93,7 +99,7 @@ def _partition(message: Message) -> int:
     return -1 if partition is None else partition
 
 
-def _consumer(bootstrap: str) -> Consumer:
+def _consumer(bootstrap: str, isolation: str) -> Consumer:
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -101,6 +107,7 @@ def _consumer(bootstrap: str) -> Consumer:
             "client.id": "sumflow-audit",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
+            "isolation.level": isolation,
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 16_384,
