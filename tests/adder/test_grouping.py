@@ -85,6 +85,14 @@ async def test_the_lanes_sum_is_exact_beyond_64_bits() -> None:
     assert total([big]) == 10_000 * (2**63 - 1)
 
 
+async def test_what_is_remembered_of_a_request_is_its_first_addition() -> None:
+    """It names the request when its id is used for another; the position is that of the last."""
+    batch = requests.batch([3, 5], [4, 6], "a", None, ("first", "second"))
+    lane = uuid.uuid4()
+    (item,) = place([batch], 7)
+    assert item.known(lane) == Known(Position(lane, 9), batch.digest(), 3, 4, "first")
+
+
 async def test_an_id_with_other_numbers_is_refused_with_the_first_ones() -> None:
     """A retry gets the first position; another request under the same id is told what the id stands for."""
     first = requests.single(3, 4, "a", None)

@@ -6,14 +6,19 @@ import asyncio
 
 import grpc
 import msgspec
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sumflow import database
 from sumflow.adder import requests
+from sumflow.adder.grouping import Known, Placed
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused
+from sumflow.adder.session import LaneSession
 from sumflow.settings import AdderSettings
-from tests.adder.support import add, rows, running_writer
+from sumflow.sums.event import Position
+from tests.adder.support import add, rows, running_writer, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -76,6 +81,56 @@ async def test_a_retry_is_not_counted_as_accepted_again(settings: AdderSettings)
     assert rows(settings, "SELECT sum(count) FROM lanes") == [(2,)]
     assert registry.get_sample_value("adder_additions_accepted_total") == 2
     assert registry.get_sample_value("adder_commit_additions_sum") == 2
+
+
+async def test_ids_that_others_store_meanwhile_are_all_remembered(
+    settings: AdderSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a group is tried again for one known id, another adder stores the next: each has its first answer."""
+    async with running_writer(settings):
+        mine, other = await LaneSession.open(settings), await LaneSession.open(settings)
+    ids = ["a", "b", "c"]
+    stored = {name: await _stored(other, name) for name in ids[:1]}
+    look_up = mine._look_up
+
+    async def look_up_late(placed: list[Placed]) -> dict[str, Known]:
+        known = await look_up(placed)
+        if len(stored) < len(ids) - 1:
+            stored["b"] = await _stored(other, "b")
+        return known
+
+    monkeypatch.setattr(mine, "_look_up", look_up_late)
+    group = [requests.single(1, 2, name, None) for name in ids]
+    outcomes = await mine.store(group)
+    assert [outcomes[request] for request in group] == [stored["a"], stored["b"], Position(mine.lane, 1)]
+    for session in (mine, other):
+        await session.discard()
+
+
+async def _stored(session: LaneSession, request_id: str) -> Position | Refused:
+    """Store 1 + 2 under an id; return the answer."""
+    (outcome,) = (await session.store([requests.single(1, 2, request_id, None)])).values()
+    return outcome
+
+
+async def test_ids_are_taken_in_one_order(settings: AdderSettings) -> None:
+    """Whoever waits for an id has those before it, and none after it: so two adders cannot wait for each other."""
+    async with running_writer(settings):
+        session = await LaneSession.open(settings)
+    taken = "INSERT INTO requests VALUES (%s, gen_random_uuid(), 1, '', 1, 1, now()) ON CONFLICT DO NOTHING"
+    info = database.conninfo(settings, "other", lock_timeout="200ms")
+    with psycopg.connect(info) as holder, psycopg.connect(info, autocommit=True) as prober:
+        holder.execute(taken, ("b",))
+        storing = asyncio.create_task(session.store([requests.single(1, 2, name, None) for name in ("c", "b", "a")]))
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await until(lambda: rows(settings, waiting))
+        prober.execute(taken, ("d",))
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            prober.execute(taken, ("a",))
+        prober.execute(taken, ("c",))
+        holder.rollback()
+    assert [outcome for outcome in (await storing).values() if not isinstance(outcome, Refused)]
+    await session.discard()
 
 
 async def test_a_batchs_id_covers_all_of_it(settings: AdderSettings) -> None:

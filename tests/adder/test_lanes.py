@@ -27,3 +27,4 @@ def test_repeats_change_nothing(order: list[int]) -> None:
         twice.add(seq)
         twice.add(seq)
     assert once.end == twice.end
+    assert once._ahead == twice._ahead == {seq for seq in order if seq > once.end}, "what is passed is not remembered"

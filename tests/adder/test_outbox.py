@@ -108,3 +108,16 @@ async def test_request_ids_are_kept_for_a_week(settings: AdderSettings) -> None:
         rows(settings, request, days, days)
     await outbox.maintain(settings, 7)
     assert rows(settings, "SELECT request_id FROM requests ORDER BY 1") == [("1",), ("6",)]
+
+
+@pytest.mark.integration
+async def test_more_request_ids_than_one_statement_forgets_are_forgotten(
+    settings: AdderSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statements are short, and there are as many as it takes."""
+    monkeypatch.setattr(outbox, "FORGET_AT_ONCE", 10)
+    database.migrate(settings, "sumflow.adder")
+    request = "INSERT INTO requests SELECT n::text, gen_random_uuid(), 1, '', 1, 1, now() - interval '8 days'"
+    rows(settings, f"{request} FROM generate_series(1, 35) AS n")
+    await outbox.maintain(settings, 7)
+    assert rows(settings, "SELECT count(*) FROM requests") == [(0,)]

@@ -1,12 +1,14 @@
-"""A producer whose brokers are away."""
+"""What the producer's client is told, and a producer whose brokers are away."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sumflow.adder import publisher as publishing
 from sumflow.adder.metrics import RelayMetrics
 from sumflow.adder.publisher import Publisher
 from sumflow.errors import SumflowError
@@ -23,3 +25,23 @@ def test_brokers_that_are_away_fill_no_log(caplog: pytest.LogCaptureFixture) -> 
         finally:
             publisher.close()
     assert len([record for record in caplog.records if "failed: Connection refused" in record.getMessage()]) <= 1
+
+
+def test_the_client_is_told_to_leave_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All replicas acknowledge; retries keep the order, end never, and stop for good where a message would be lost."""
+    told: dict[str, Any] = {}
+    make = publishing.Producer
+
+    def making(config: dict[str, Any], **more: Any) -> Any:
+        told.update(config)
+        return make(config, **more)
+
+    monkeypatch.setattr(publishing, "Producer", making)
+    Publisher("127.0.0.1:1", "sums", RelayMetrics(CollectorRegistry()), lambda: None).close()
+    promised = {
+        "acks": "all",
+        "enable.idempotence": True,
+        "enable.gapless.guarantee": True,
+        "message.timeout.ms": 0,
+    }
+    assert {name: told.get(name) for name in promised} == promised

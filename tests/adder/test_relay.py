@@ -12,9 +12,13 @@ import msgspec
 import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from prometheus_client import CollectorRegistry
 
 from sumflow import database
 from sumflow.adder import requests
+from sumflow.adder.claims import Lane
+from sumflow.adder.metrics import RelayMetrics
+from sumflow.adder.relay_session import RelaySession
 from sumflow.settings import AdderSettings, RelaySettings
 from sumflow.sums.event import decode
 from tests.adder.proxy import Proxy
@@ -58,10 +62,12 @@ async def drained(settings: AdderSettings) -> None:
 
 
 async def test_a_lane_is_published_whole_closed_and_drained(settings: AdderSettings, relay: RelaySettings) -> None:
-    """More events than are in flight at a time: in order, without duplicates while nothing fails."""
+    """More events than are in flight at a time: in order, without duplicates while nothing fails; no lock is left."""
     lane = await store(settings, 60_001)
     async with running_relay(relay):
         await drained(settings)
+        locks = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = current_database()"
+        await until(lambda: rows(settings, f"{locks} WHERE locktype = 'advisory'") == [(0,)])
     assert complete(relay, {lane: 60_001})
     assert [len(seqs) for seqs in published(relay.kafka_bootstrap_servers, relay.kafka_topic).values()] == [60_001]
     assert rows(settings, "SELECT published_seq FROM lanes") == [(60_001,)]
@@ -96,6 +102,32 @@ async def test_a_relay_begins_right_after_what_is_recorded(settings: AdderSettin
         await drained(settings)
     found = published(relay.kafka_bootstrap_servers, relay.kafka_topic)
     assert [(key[0], seqs) for key, seqs in found.items()] == [(lane, [5, 6, 7, 8, 9, 10])]
+
+
+async def test_a_lane_that_another_relay_took_meanwhile_is_left_to_it(
+    settings: AdderSettings, relay: RelaySettings
+) -> None:
+    """Of two that saw a lane unclaimed at the same moment only one publishes it."""
+    await store(settings, 10)
+    ((number, lane),) = rows(settings, "SELECT number, lane FROM lanes")
+    session = RelaySession(relay, RelayMetrics(CollectorRegistry()), asyncio.Event(), asyncio.Event())
+    with psycopg.connect(database.conninfo(settings, "another"), autocommit=True) as another:
+        another.execute("SELECT pg_advisory_lock(2, %s)", (number,))
+        async with await session._connect("relay") as session._connection:
+            await session._claim(Lane(number, lane, relay.instance, 10, closed=True, claimed=False), 3)
+    assert session._claims == {}
+    assert rows(settings, "SELECT partition FROM lanes") == [(None,)]
+
+
+async def test_locks_of_another_database_are_no_claims(settings: AdderSettings, relay: RelaySettings) -> None:
+    """Numbers of lanes begin at 1 in each database of a server: who holds one there holds nothing here."""
+    lane = await store(settings, 10)
+    elsewhere = msgspec.structs.replace(settings, postgres_db="postgres")
+    with psycopg.connect(database.conninfo(elsewhere, "elsewhere"), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock_shared(2, 1)")
+        async with running_relay(relay):
+            await drained(settings)
+    assert complete(relay, {lane: 10})
 
 
 async def test_two_relays_share_one_database(settings: AdderSettings, relay: RelaySettings) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from sumflow.adder import requests
 from sumflow.adder.requests import Refused
+from sumflow.adder.session import LaneSession
 from sumflow.adder.writer import Writer
 from sumflow.settings import AdderSettings
 from sumflow.sums.numbers import INT64_MAX
@@ -97,6 +98,27 @@ async def test_an_unanswered_commit_is_called_unknown(settings: AdderSettings, p
         again = await add(writer, 20, 22, "first")
     assert again.seq == 1
     assert rows(settings, "SELECT lane = (SELECT lane FROM requests), sum FROM lanes WHERE count > 0") == [(True, 42)]
+
+
+@pytest.mark.parametrize("request_id", ["", "id"])
+async def test_what_the_server_refuses_is_not_called_unknown(settings: AdderSettings, request_id: str) -> None:
+    """An error that the server reports means that it rolled back: nothing is stored, and the caller hears that."""
+    async with running_writer(settings) as writer:
+        rows(settings, "ALTER TABLE events ADD CONSTRAINT made_up CHECK (x <> 13)")
+        with pytest.raises(Refused, match="nothing of this request is stored"):
+            await add(writer, 13, 1, request_id)
+        rows(settings, "ALTER TABLE events DROP CONSTRAINT made_up")
+        await until(lambda: writer.problem() is None)
+        assert (await add(writer, 13, 1, request_id)).seq == 1
+
+
+async def test_a_commit_is_on_disk_before_it_is_answered(settings: AdderSettings) -> None:
+    """The session does not ask the server for less: what it acknowledges outlives a power failure."""
+    async with running_writer(settings):
+        session = await LaneSession.open(settings)
+        shown = await (await session._connection.execute("SHOW synchronous_commit")).fetchone()
+        await session.discard()
+    assert shown == ("on",)
 
 
 async def test_a_frozen_server_is_unavailable_quickly(settings: AdderSettings, proxy: Proxy) -> None:

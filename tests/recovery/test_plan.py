@@ -69,9 +69,10 @@ def test_a_lane_without_anything_in_the_topic_is_left_to_the_pipeline(row: Accep
         ({"counted": {LANE: Counted(8, 8, 90)}}, Ahead(LANE, 8, 6), (), Tally(11, 98)),
         ({"counted": {LANE: Counted(5, 8, 90)}}, Ahead(LANE, 8, 6), (), Tally(11, 98)),
         ({"parked": {LANE: Parked(1, 7)}}, Ahead(LANE, 7, 6), (), Tally(11, 98)),
+        ({"counted": {}, "parked": {LANE: Parked(1, 7)}}, Ahead(LANE, 7, 6), (), Tally(11, 98)),
         ({"counted": {UUID(int=5): Counted(2, 2, 4)}}, Ahead(UUID(int=5), 2, 0), (UUID(int=5),), Tally(11, 98)),
     ],
-    ids=["counted", "miscounted", "parked", "unknown"],
+    ids=["counted", "miscounted", "parked", "parked only", "unknown"],
 )
 def test_a_totalizer_that_has_more_than_the_adder_is_told(
     changes: dict[str, Any], ahead: Ahead, forgotten: tuple[UUID, ...], after: Tally
