@@ -80,6 +80,55 @@ def test_a_rebuild_of_what_is_right_changes_nothing(copy: Scene) -> None:
     _rebuilt(copy)
 
 
+def test_whoever_shows_the_total_hears_of_a_rebuild(copy: Scene) -> None:
+    """Readers are told with the commit, as they are of a batch."""
+    with _bench(copy) as bench:
+        recovery.rebuild(copy.books(), take_back=False)
+        assert [notice.channel for notice in bench.database.notifies(timeout=20, stop_after=1)] == ["totals"]
+
+
+def test_while_a_rebuild_works_readers_go_on_and_batches_wait(copy: Scene) -> None:
+    """A batch's first lock is one that a rebuild excludes; what readers ask for is not."""
+    options = "-c lock_timeout=200ms"
+    with (
+        psycopg.connect(copy.totalizer) as rebuilding,
+        psycopg.connect(copy.totalizer, autocommit=True, options=options) as batch,
+    ):
+        rebuilding.execute(recovery._sql.hold_totals.encode())
+        assert batch.execute("SELECT count(*) > 0 FROM offsets").fetchall() == [(True,)]
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            batch.execute("SELECT FROM offsets FOR UPDATE")
+
+
+def test_dead_letters_that_are_not_read_again_stay_counted(copy: Scene) -> None:
+    """Those of another topic and those before the beginning; what is read again is counted again when it comes."""
+    topic_id, old = UUID(int=7), UUID(int=8)
+    letters = [(topic_id, 0, 3), (topic_id, 0, 4), (topic_id, 0, 5), (old, 0, 5), (topic_id, 1, 0)]
+    with psycopg.connect(copy.totalizer) as connection:
+        connection.execute("DELETE FROM dead_letters")
+        for letter in letters:
+            insert = 'INSERT INTO dead_letters (topic, topic_id, partition, "offset", headers, reason)'
+            connection.execute(f"{insert} VALUES ('t', %s, %s, %s, '[]', '')".encode(), letter)
+            connection.execute(f"{insert} VALUES ('another', %s, %s, %s, '[]', '')".encode(), letter)
+        begin = {"topic": "t", "topic_id": topic_id, "partitions": [0, 1], "starts": [5, 0], "ends": [9, 2]}
+        connection.execute(recovery._sql.set_offsets.encode(), begin)
+        rows = "SELECT partition, next_offset, end_offset, dead_letters FROM offsets WHERE topic = 't' ORDER BY 1"
+        assert connection.execute(rows).fetchall() == [(0, 5, 9, 3), (1, 0, 2, 0)]
+        connection.rollback()
+
+
+def test_another_topics_offsets_are_left_alone(copy: Scene) -> None:
+    """A rebuild is of one topic: whoever reads another into the same database goes on where he was."""
+    with psycopg.connect(copy.totalizer, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset)"
+            " VALUES ('tills', 0, gen_random_uuid(), 3, 4)"
+        )
+        recovery.rebuild(copy.books(), take_back=False)
+        rows = connection.execute("SELECT next_offset, end_offset FROM offsets WHERE topic = 'tills'")
+        assert rows.fetchall() == [(3, 4)]
+
+
 def test_a_preview_changes_nothing(copy: Scene) -> None:
     """What would be done is told, and the audit finds what it found before."""
     copy.spoil("totalizer", "UPDATE totals SET sum = sum + 5 WHERE name = ''")

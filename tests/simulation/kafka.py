@@ -19,6 +19,8 @@ from sumflow.sums.event import SEQ_HEADER
 from sumflow.totalizer.positions import TopicFacts
 from sumflow.totalizer.records import Headers
 from tests.simulation.clock import CLOCK
+from tests.simulation.storage import Violation
+from tests.simulation.totalizer_store import TotalizerStore
 
 Callback = Callable[[KafkaError | None, object], None]
 
@@ -206,6 +208,7 @@ class Consumer:
     """What the totalizer sees of its client."""
 
     topic: Topic
+    totals: TotalizerStore
     positions: dict[int, int] = field(default_factory=dict)
     committed: dict[int, int] = field(default_factory=dict)
     is_damaged: bool = False
@@ -220,8 +223,12 @@ class Consumer:
         self.positions = {}
 
     def commit(self, offsets: list[TopicPartition], *, asynchronous: bool) -> None:
-        """Remember offsets for lag tools."""
+        """Remember offsets for lag tools, which are told nothing that PostgreSQL does not know."""
         assert asynchronous
+        for place in offsets:
+            stored = self.totals.offsets.get(place.partition)
+            if stored is None or stored.next_offset < place.offset:
+                raise Violation(f"Kafka is told {place.offset} of {place.partition}, and stored is {stored}")
         self.committed.update((place.partition, place.offset) for place in offsets)
 
     def get_watermark_offsets(self, place: TopicPartition, *, cached: bool) -> tuple[int, int]:

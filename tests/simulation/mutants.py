@@ -65,6 +65,7 @@ def _edited(function: Function, edits: list[tuple[str, str]]) -> Iterator[None]:
         function.__code__ = original
 
 
+_WRITE: Final = consumer.KafkaToTotal._write
 _COMMIT: Final = session.LaneSession._commit
 _ANSWER_FIRST: Final = """position = Position(session.lane, session.last_seq + len(group[0]))
         _answer(group[0], position)
@@ -168,6 +169,16 @@ MUTANTS: Final = [
         14,
     ),
     Mutant("skip the compare-and-set of offsets", ((ledger._lock_offsets, "if found != expected:", "if False:"),), 4),
+    Mutant(
+        "take what another consumer refused for counted",
+        ((_WRITE, "machine.Trouble(str(lost))", "machine.Committed(batch.next_offsets)"),),
+        4,
+    ),
+    Mutant(
+        "take a transaction that failed for counted",
+        ((_WRITE, 'machine.Trouble(f"PostgreSQL: {error}".strip())', "machine.Committed(batch.next_offsets)"),),
+        11,
+    ),
     Mutant("mark before write", ((ledger.record_batch, "_count_lanes(", _MARK_FIRST),), 0),
     Mutant("write before mark", ((ledger.record_batch, "_finish(", "connection.commit()\n    _finish("),), 0),
     Mutant("drop what is ahead", ((fold.fold_lane, "tuple(ahead.values())", "()"),), 9),

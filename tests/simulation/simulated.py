@@ -66,7 +66,7 @@ def simulated() -> Iterator[None]:
     connections = SimpleNamespace(connect=_connect)
     brokers = SimpleNamespace(
         topic_facts=_facts,
-        make_consumer=lambda settings: Consumer(settings.topic),
+        make_consumer=lambda settings: Consumer(settings.topic, settings.totals),
         make_admin=lambda settings: settings.topic,
     )
     replaced: list[tuple[Any, str, Any]] = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterable
 from datetime import date
 from importlib import resources
@@ -71,6 +69,8 @@ def test_a_batch_counts_with_its_marks_and_offsets(database: Database) -> None:
     assert lane_row(database, one) == (2, 2, 33, 0)
     stored = {p: s.next_offset for p, s in upkeep.stored_offsets(database, "sums").items()}
     assert stored == {0: 2, 1: 1, 2: 7}
+    ends = "SELECT end_offset FROM offsets ORDER BY partition"
+    assert database.execute(ends).fetchall() == [(99,), (1,), (7,)], "as far as known, and not before what is read"
 
 
 def test_what_foreign_events_bring_is_kept_apart(database: Database) -> None:
@@ -198,37 +198,16 @@ def test_foreign_ids_are_remembered_over_days_and_forgotten_after_their_retentio
     assert record(database, [FakeRecord((0, 0), foreign_value(old, 1, 0))]).counted == 1
 
 
-def await_lock_wait(watcher: Database) -> None:
-    """Wait until a session of this database waits for a lock."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    deadline = time.monotonic() + 20
-    while watcher.execute(waiting).fetchall() != [(1,)]:
-        assert time.monotonic() < deadline
-
-
-def test_two_totalizers_with_the_same_foreign_events_count_them_once(database: Database, database_url: str) -> None:
-    """The second waits for the first and finds the ids taken; opposite orders do not deadlock."""
-    ids = [uuid4() for _ in range(50)]
-    forward = [FakeRecord((0, n), foreign_value(event_id, 1, 0)) for n, event_id in enumerate(ids)]
-    backward = [FakeRecord((1, n), foreign_value(event_id, 1, 0)) for n, event_id in enumerate(reversed(ids))]
-    outcomes: list[Outcome] = []
-
-    def other() -> None:
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            outcomes.append(record(connection, backward))
-
-    thread = threading.Thread(target=other)
-    with database.transaction(), psycopg.connect(database_url, autocommit=True) as watcher:
-        mine = record(database, forward)
-        thread.start()
-        await_lock_wait(watcher)
-    thread.join(20)
-    assert (mine.counted, outcomes[0].counted, outcomes[0].duplicates, total(database)) == (50, 0, 50, (50, 50))
-
-
 @pytest.mark.parametrize(
     ("positions", "topic_id"),
-    [({0: 1, 1: 0, 2: 0}, TOPIC_ID), ({0: 0, 1: 0, 2: 0}, UUID(int=5)), ({0: 0, 7: 0}, TOPIC_ID)],
+    [
+        ({0: 1, 1: 0, 2: 0}, TOPIC_ID),
+        ({0: 0, 1: 0, 2: 1}, TOPIC_ID),
+        ({0: 0, 1: 0, 2: -1}, TOPIC_ID),
+        ({0: 0, 1: 0, 2: 0}, UUID(int=5)),
+        ({0: 0, 1: 0, 2: 0}, UUID(int=2**128 - 1)),
+        ({0: 0, 7: 0}, TOPIC_ID),
+    ],
 )
 def test_who_does_not_own_the_partition_writes_nothing(
     database: Database, positions: dict[int, int], topic_id: UUID
