@@ -26,6 +26,8 @@ from tests.adder.support import add, has_gap, published, relay_settings, rows, r
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 DRAINED = "SELECT count(*) FROM lanes WHERE drained_at IS NULL"
+LOCKS = """SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = current_database()
+WHERE locktype = 'advisory' AND objid = %s::oid"""
 
 
 @pytest.fixture
@@ -66,8 +68,7 @@ async def test_a_lane_is_published_whole_closed_and_drained(settings: AdderSetti
     lane = await store(settings, 60_001)
     async with running_relay(relay):
         await drained(settings)
-        locks = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = current_database()"
-        await until(lambda: rows(settings, f"{locks} WHERE locktype = 'advisory'") == [(0,)])
+        await until(lambda: rows(settings, LOCKS, 1) == [(0,)])
     assert complete(relay, {lane: 60_001})
     assert [len(seqs) for seqs in published(relay.kafka_bootstrap_servers, relay.kafka_topic).values()] == [60_001]
     assert rows(settings, "SELECT published_seq FROM lanes") == [(60_001,)]
@@ -165,6 +166,7 @@ async def test_a_dead_writers_lane_is_adopted_closed_and_drained(settings: Adder
                 settings, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'adder %'"
             )
             await until(lambda: rows(settings, "SELECT 1 FROM lanes WHERE number = 1 AND drained_at IS NOT NULL"))
+            await until(lambda: rows(settings, LOCKS, 1) == [(0,)])
     assert complete(relay, {positions[0].lane: 10})
 
 

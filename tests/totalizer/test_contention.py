@@ -102,13 +102,15 @@ def _turned(connection: Database) -> None:
         upkeep.turn_day(connection, 10_000)
 
 
-def test_a_day_that_is_written_to_is_not_turned(database: Database, database_url: str) -> None:
-    """Who remembers ids holds the day until its commit: else the same id could be new in two partitions."""
+def test_a_day_that_is_about_to_be_written_to_is_not_turned(database: Database, database_url: str) -> None:
+    """Else an id could be new in two partitions. Whoever turns the day waits for writers, and holds up none of them."""
     _day_before(database)
-    event_id = uuid4()
-    with behind(database, database_url, _turned):
-        record(database, [FakeRecord((0, 0), foreign_value(event_id, 1, 0))])
-    assert record(database, [FakeRecord((1, 0), foreign_value(event_id, 1, 0))]).counted == 0
+    looked = "SET lock_timeout = '1s'; SELECT FROM processed_events"
+    with behind(database, database_url, _turned, lambda watcher: watcher.execute(looked)) as done:
+        database.execute(upkeep._sql.hold_day.encode())
+    assert done == [None]
+    ((day,),) = database.execute(upkeep._sql.hold_day.encode()).fetchall()
+    assert day > date(2001, 1, 1)
 
 
 def test_of_two_that_turn_the_day_the_second_finds_it_turned(database: Database, database_url: str) -> None:
@@ -126,7 +128,7 @@ def test_of_two_that_turn_the_day_the_second_finds_it_turned(database: Database,
 def test_rows_are_locked_in_the_order_of_their_keys(
     database: Database, database_url: str, table: str, key: str, query: str
 ) -> None:
-    """Whatever their order on disk: who waits for one has those before it, and none after it."""
+    """Whatever their order on disk: who waits for one has those before it, and none after it; nobody shares one."""
     lanes = [UUID(int=n) for n in range(3)]
     record(database, [Lane(lane).record(1, place=(n, 0)) for n, lane in enumerate(lanes)])
     keys: list[Any] = [0, 1, 2] if table == "offsets" else lanes
@@ -138,13 +140,14 @@ def test_rows_are_locked_in_the_order_of_their_keys(
     names = {"table": sql.Identifier(table), "key": sql.Identifier(key)}
     others = sql.SQL("SELECT {key} FROM {table} ORDER BY {key} FOR UPDATE SKIP LOCKED").format(**names)
     free: list[Any] = []
-    with behind(
-        database,
-        database_url,
-        lambda other: other.execute(statement.encode(), asked),
-        lambda watcher: free.extend(watcher.execute(others)),
-    ):
-        database.execute(sql.SQL("SELECT FROM {table} WHERE {key} = %s FOR UPDATE").format(**names), (keys[1],))
+
+    def lock(other: Database) -> None:
+        # As for a table without statistics, whose rows are read in the order of the disk.
+        other.execute("SET enable_indexscan = off; SET enable_bitmapscan = off")
+        other.execute(statement.encode(), asked)
+
+    with behind(database, database_url, lock, lambda watcher: free.extend(watcher.execute(others))):
+        database.execute(sql.SQL("SELECT FROM {table} WHERE {key} = %s FOR SHARE").format(**names), (keys[1],))
     assert free == [(keys[2],)]
 
 
