@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import msgspec
 import psycopg
@@ -17,7 +18,9 @@ from prometheus_client import CollectorRegistry
 from sumflow import database
 from sumflow.adder import requests
 from sumflow.adder.claims import Lane
+from sumflow.adder.lanes import Claim
 from sumflow.adder.metrics import RelayMetrics
+from sumflow.adder.publisher import Publisher, Row
 from sumflow.adder.relay_session import RelaySession
 from sumflow.settings import AdderSettings, RelaySettings
 from sumflow.sums.event import decode
@@ -155,6 +158,56 @@ async def test_a_lost_notification_costs_an_interval_and_nothing_else(
         await until(lambda: rows(settings, "SELECT 1 FROM lanes WHERE published_seq = 2"))
 
 
+async def test_a_commit_is_heard_of_without_a_survey(settings: AdderSettings, relay: RelaySettings) -> None:
+    """A relay that looks around once an hour publishes at once all the same, also a lane that it has not seen yet."""
+    async with running_relay(msgspec.structs.replace(relay, relay_adoption_interval_s=3600.0)) as running:
+        await until(lambda: running._session)
+        for number in (1, 2):
+            async with running_writer(settings) as writer:
+                for seq in (1, 2):
+                    await add(writer, 1, 1)
+                    published_to = "SELECT 1 FROM lanes WHERE number = %s AND published_seq = %s"
+                    await until(partial(rows, settings, published_to, number, seq))
+
+
+class _Sink:
+    """In the place of a publisher: what it is given arrives when it is flushed."""
+
+    failure: str | None = None
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+        self._sent: list[tuple[Claim, int]] = []
+
+    def has_room(self) -> bool:
+        """There is."""
+        return True
+
+    def publish(self, claim: Claim, read: list[Row]) -> None:
+        """Take events, and stop the relay."""
+        self._sent += [(claim, row[0]) for row in read]
+        claim.sent_seq = read[-1][0]
+        self._stopping.set()
+
+    def flush(self, _: float) -> None:
+        """Acknowledge everything."""
+        for claim, seq in self._sent:
+            claim.acknowledged.add(seq)
+
+
+async def test_what_is_on_its_way_at_a_stop_is_awaited_and_recorded(
+    settings: AdderSettings, relay: RelaySettings
+) -> None:
+    """The next relay repeats nothing; and what is read is not read again while nothing new is committed."""
+    await store(settings, 10)
+    stopping = asyncio.Event()
+    sink = cast("Publisher", _Sink(stopping))
+    session = RelaySession(relay, RelayMetrics(CollectorRegistry()), asyncio.Event(), stopping)
+    await session.run(sink, 3)
+    assert rows(settings, "SELECT published_seq FROM lanes") == [(10,)]
+    assert session._dirty == set()
+
+
 async def test_a_dead_writers_lane_is_adopted_closed_and_drained(settings: AdderSettings, relay: RelaySettings) -> None:
     """The writer's session ends without a farewell and its own relay is gone: a stranger's relay does the rest."""
     async with running_writer(settings) as writer:
@@ -195,10 +248,17 @@ async def test_a_failed_producer_is_replaced(settings: AdderSettings, relay: Rel
     assert complete(relay, {lane: 30_000})
 
 
-async def test_a_hole_in_the_outbox_stops_its_lane_and_no_other(settings: AdderSettings, relay: RelaySettings) -> None:
-    """Rows that were deleted by hand are never skipped silently: the relay says which lane, and is not ready."""
+@pytest.mark.parametrize(
+    "damage",
+    ["DELETE FROM events WHERE seq = 5", "DELETE FROM events WHERE seq = 1", "UPDATE events SET seq = 4 WHERE seq = 5"],
+    ids=["within", "first", "one doubled instead"],
+)
+async def test_a_hole_in_the_outbox_stops_its_lane_and_no_other(
+    settings: AdderSettings, relay: RelaySettings, damage: str
+) -> None:
+    """Rows that were changed by hand are never skipped silently: the relay says which lane, and is not ready."""
     broken = await store(settings, 10)
-    rows(settings, "DELETE FROM events WHERE seq = 5")
+    rows(settings, damage)
     whole = await store(settings, 10)
     async with running_relay(relay) as running:
         await until(lambda: str(broken) in (running.problem() or ""))
