@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from sumflow import database
 from sumflow.adder import requests
-from sumflow.adder.claims import Lane
+from sumflow.adder.claims import Choice, Lane
 from sumflow.adder.lanes import Claim
 from sumflow.adder.metrics import RelayMetrics
 from sumflow.adder.publisher import Publisher, Row
@@ -109,17 +109,21 @@ async def test_a_relay_begins_right_after_what_is_recorded(settings: AdderSettin
 
 
 async def test_a_lane_that_another_relay_took_meanwhile_is_left_to_it(
-    settings: AdderSettings, relay: RelaySettings
+    settings: AdderSettings, relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two that saw a lane unclaimed at the same moment only one publishes it."""
     await store(settings, 10)
-    ((number, lane),) = rows(settings, "SELECT number, lane FROM lanes")
-    session = RelaySession(relay, RelayMetrics(CollectorRegistry()), asyncio.Event(), asyncio.Event())
+    surveys: list[Lane] = []
+
+    def everything(lanes: list[Lane], *_: object) -> Choice:
+        surveys.extend(lanes)
+        return Choice(tuple(lanes), frozenset())
+
+    monkeypatch.setattr("sumflow.adder.relay_session.choose", everything)
     with psycopg.connect(database.conninfo(settings, "another"), autocommit=True) as another:
-        another.execute("SELECT pg_advisory_lock(2, %s)", (number,))
-        async with await session._connect("relay") as session._connection:
-            await session._claim(Lane(number, lane, relay.instance, 10, closed=True, claimed=False), 3)
-    assert session._claims == {}
+        another.execute("SELECT pg_advisory_lock(2, number) FROM lanes")
+        async with running_relay(relay):
+            await until(lambda: len(surveys) > 1)
     assert rows(settings, "SELECT partition FROM lanes") == [(None,)]
 
 
