@@ -193,6 +193,12 @@ def test_a_topic_that_was_recreated_is_named(read: frozenset[UUID], findings: li
     assert found(replace(CUT, topic_id=TOPIC, topics_read=read)) == findings
 
 
+def test_of_a_topic_that_was_recreated_nothing_is_called_read() -> None:
+    """Offsets of the former topic are beyond the end of this one, and no event is lost for that."""
+    other = replace(CUT, topic_id=TOPIC, topics_read=frozenset({UUID(int=8)}), next_offsets={0: 100})
+    assert found(other) == [(Kind.HELD, "topic")]
+
+
 @pytest.mark.parametrize(("end", "findings"), [(2, []), (5, []), (1, [(Kind.HELD, "partition 0")])])
 def test_a_topic_that_lost_its_end_is_named(end: int, findings: list[tuple[Kind, str]]) -> None:
     """A topic that ends before the place that was read has lost records; one that was only read meanwhile has not."""
