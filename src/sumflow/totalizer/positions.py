@@ -40,7 +40,7 @@ class TopicFacts:
 
 
 _REBUILD = f"{REBUILD}, and reading goes on"
-_RECREATE = f"create it again: `sumflow up` or `sumflow deploy` does. Then {_REBUILD}"
+_RECREATE = f"create it again: `sumflow down && sumflow up` or `sumflow deploy` does. Then {_REBUILD}"
 
 
 def decide_identity(topic: str, facts: TopicFacts | None, stored: Mapping[int, StoredOffset]) -> Halt | None:
