@@ -21,10 +21,10 @@ def follow(
     seqs: list[int], published: int, first_offset: int = 0, rebuilt: int = 0
 ) -> tuple[set[tuple[Kind, str]], int]:
     """Follow one lane through partition 0; return the findings and the number of repetitions."""
-    report, trail = Report(), Trail("sums", {0: first_offset}, {LANE: rebuilt})
+    report, trail = Report(), Trail("sums", {0: first_offset}, {LANE: rebuilt}, {LANE: 0})
     for offset, seq in enumerate(seqs):
         trail.follow(LANE, seq, 0, first_offset + offset, report)
-    trail.close({LANE: published} if published else {}, {LANE: 0}, report)
+    trail.close({LANE: published} if published else {}, report)
     return named(report), trail.repeated
 
 
@@ -40,7 +40,7 @@ def test_repetitions_are_no_fault(published: int, restarts: list[int]) -> None:
 
 def test_repetitions_are_named_up_to_a_limit() -> None:
     """The first ones are named with their places, all are counted."""
-    report, trail = Report(), Trail("sums", {0: 0}, {})
+    report, trail = Report(), Trail("sums", {0: 0}, {}, {})
     for offset in range(topic.REPEATS_NAMED + 5):
         trail.follow(LANE, 1, 0, offset, report)
     assert trail.repeats[0] == f"sent again: {LANE}:1 at sums/0@1"
@@ -81,12 +81,15 @@ def test_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert follow([3, 10**9], 10**9)[0] == {(Kind.LOST, f"{LANE}:1"), (Kind.LOST, f"{LANE}:4")}
 
 
-def test_a_lane_in_two_partitions_is_a_fault() -> None:
-    """The record is named by its place."""
-    report, trail = Report(), Trail("sums", {0: 0, 1: 0}, {})
-    trail.follow(LANE, 1, 0, 0, report)
-    trail.follow(LANE, 2, 1, 9, report)
-    assert named(report) == {(Kind.INVENTED, "sums/1@9")}
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("known", [{}, {LANE: 0}, {LANE: None}])
+def test_a_lane_in_two_partitions_is_a_fault(known: dict[UUID, int | None], first: int) -> None:
+    """The record in the wrong one is named by its place: the adder says which that is, or else the first record."""
+    report, trail = Report(), Trail("sums", {0: 0, 1: 0}, {}, known)
+    trail.follow(LANE, 1, first, 7, report)
+    trail.follow(LANE, 1, 1 - first, 9, report)
+    wrong = (1, (7, 9)[1 - first]) if known.get(LANE) == 0 else (1 - first, 9)
+    assert named(report) == {(Kind.INVENTED, "sums/{}@{}".format(*wrong))}
 
 
 @given(st.sets(st.integers(-5, 30)))

@@ -67,7 +67,8 @@ class Deep:
         within = readable()
         self._next_offsets = dict(self._totalizer.execute(SQL.next_offsets, {"topic": self._topic}).fetchall())
         rebuilt: dict[UUID, int] = dict(self._totalizer.execute(SQL.rebuilt).fetchall())
-        trail = Trail(self._topic, {partition: extent.first for partition, extent in held.items()}, rebuilt)
+        partitions = {lane: row.partition for lane, row in lanes.items()}
+        trail = Trail(self._topic, {p: extent.first for p, extent in held.items()}, rebuilt, partitions)
         figures = self.report.figures = {**self.report.figures, "topic_records": 0, "topic_records_in_outbox": 0}
         with open_records(within) as messages:
             for batch in messages:
@@ -75,8 +76,7 @@ class Deep:
                 figures["topic_records_in_outbox"] += self._batch(sort(cast("list[Record]", batch)), trail)
                 progress(figures["topic_records"])
         waiting = self._waiting(held, within)
-        arrived = {lane: upto for lane, upto in published.items() if lanes[lane].partition not in waiting}
-        trail.close(arrived, {lane: row.partition for lane, row in lanes.items()}, self.report)
+        trail.close({lane: n for lane, n in published.items() if partitions[lane] not in waiting}, self.report)
         figures["topic_repeated"] = trail.repeated
         self.report.notes.extend(trail.repeats)
 

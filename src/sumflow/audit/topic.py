@@ -28,12 +28,20 @@ class Trail:
         topic: its name, for what is said.
         first_offsets: where each partition begins; one that begins at 0 has every record that was ever published.
         rebuilt: up to where lanes were counted without the topic, which may have lost their records before that.
+        partitions: where the lanes are, as the adder says; of another lane, its first record says.
     """
 
-    def __init__(self, topic: str, first_offsets: Mapping[int, int], rebuilt: Mapping[UUID, int]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        first_offsets: Mapping[int, int],
+        rebuilt: Mapping[UUID, int],
+        partitions: Mapping[UUID, int | None],
+    ) -> None:
         self._topic = topic
         self._first_offsets = first_offsets
         self._rebuilt = rebuilt
+        self._partitions = partitions
         self._lanes: dict[UUID, _Followed] = {}
         self._kept = 0
         self.repeated = 0
@@ -43,14 +51,15 @@ class Trail:
     def follow(self, lane: UUID, seq: int, partition: int, offset: int, report: Report) -> None:
         """Take the next record."""
         known = self._lanes.get(lane)
+        home = known.partition if known else self._partitions.get(lane)
+        if home is not None and home != partition:
+            place = f"{self._topic}/{partition}@{offset}"
+            report.find(Kind.INVENTED, place, f"{lane}:{seq} in another partition than its lane ({home})")
+            return
         if known is None:
             # Where retention has removed records, the first one that is left need not be the lane's first.
             before = seq - 1 if self._first_offsets.get(partition) else 0
             known = self._lanes[lane] = _Followed(partition, before)
-        elif known.partition != partition:
-            place = f"{self._topic}/{partition}@{offset}"
-            report.find(Kind.INVENTED, place, f"{lane}:{seq} in another partition than its lane ({known.partition})")
-            return
         if seq > known.highest:
             self._miss(lane, known, seq, report)
             known.highest = seq
@@ -62,19 +71,19 @@ class Trail:
             if len(self.repeats) < REPEATS_NAMED:
                 self.repeats.append(f"sent again: {lane}:{seq} at {self._topic}/{partition}@{offset}")
 
-    def close(self, published: Mapping[UUID, int], partitions: Mapping[UUID, int | None], report: Report) -> None:
+    def close(self, published: Mapping[UUID, int], report: Report) -> None:
         """Say what is missing now that the records are over.
 
         Args:
             published: how far the lanes were published before the topic's end was read.
-            partitions: the lanes' partitions.
+            report: takes what is missing.
         """
         for lane, known in self._lanes.items():
             for first, last in runs(sorted(known.missing)):
                 self._gone(lane, first, last, report)
         for lane, upto in published.items():
             followed = self._lanes.get(lane)
-            if followed is None and self._first_offsets.get(partitions.get(lane) or 0, 1):
+            if followed is None and self._first_offsets.get(self._partitions.get(lane) or 0, 1):
                 continue  # Retention may have removed all of it.
             if (highest := followed.highest if followed else 0) < upto:
                 self._gone(lane, highest + 1, upto, report)
