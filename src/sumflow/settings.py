@@ -57,7 +57,7 @@ class AdderSettings(ServiceSettings, frozen=True, kw_only=True, rename="upper"):
     grpc_listen: Address
     adder_max_pending: int = 20_000
     """Additions that may wait for a commit; beyond it callers get RESOURCE_EXHAUSTED."""
-    adder_max_connections: int = 250
+    adder_max_connections: int = 200
     """Connections of clients at once; the next is closed."""
     adder_max_streams: int = 64
     """Streams of batches that may be open at once; beyond it callers get RESOURCE_EXHAUSTED."""

@@ -17,10 +17,12 @@ from prometheus_client import CollectorRegistry
 from psycopg.conninfo import conninfo_to_dict
 
 from sumflow import database
-from sumflow.adder import requests
+from sumflow.adder import main, requests
+from sumflow.adder.companions import Companions
+from sumflow.adder.intake import Intake
 from sumflow.adder.metrics import AdderMetrics, RelayMetrics
 from sumflow.adder.relay import Relay
-from sumflow.adder.service import SumService
+from sumflow.adder.service import SERVICE_NAME, SumService
 from sumflow.adder.writer import Writer
 from sumflow.settings import AdderSettings, Address, RelaySettings
 from sumflow.sums.event import LANE_HEADER, SEQ_HEADER, Position
@@ -92,9 +94,17 @@ async def running_relay(settings: RelaySettings) -> AsyncIterator[Relay]:
         await asyncio.wait_for(task, 15)
 
 
-def service_of(writer: Writer, settings: AdderSettings) -> SumService:
-    """Return the gRPC face of a writer."""
-    return SumService(writer, AdderMetrics(CollectorRegistry()), settings.adder_max_streams)
+@contextlib.asynccontextmanager
+async def running_server(settings: AdderSettings, writer: Writer) -> AsyncIterator[tuple[SumService, Companions]]:
+    """The gRPC face of a writer, served until the end of the block."""
+    intake = Intake()
+    service = SumService(writer, AdderMetrics(CollectorRegistry()), settings.adder_max_streams, intake)
+    companions = Companions(SERVICE_NAME, intake)
+    server = await main.start_server(settings, service, companions)
+    try:
+        yield service, companions
+    finally:
+        await server.stop(0)
 
 
 async def add(writer: Writer, x: int, y: int, request_id: str = "") -> Position:

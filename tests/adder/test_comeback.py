@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import grpc
 import grpc.aio
@@ -13,16 +12,15 @@ import psycopg
 import pytest
 
 from sumflow import database
-from sumflow.adder import main
 from sumflow.adder.comeback import LONGEST_S, SHORTEST_S, Pace, trailers
 from sumflow.adder.requests import Refused
-from sumflow.adder.writer import AWAY_RETRY_S, Writer
+from sumflow.adder.writer import AWAY_RETRY_S
 from sumflow.client.adder import Adder, open_channel
 from sumflow.client.patience import told_s
 from sumflow.settings import AdderSettings
 from sumflow.sums.sum_pb2 import SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
-from tests.adder.support import add, rows, running_writer, service_of, until
+from tests.adder.support import add, rows, running_server, running_writer, until
 
 LIMIT = 10
 
@@ -47,16 +45,6 @@ def test_what_cannot_be_repeated_says_nothing_about_it() -> None:
     assert names == ["grpc-retry-pushback-ms", "grpc-status-details-bin"]
 
 
-@asynccontextmanager
-async def serving(settings: AdderSettings, writer: Writer) -> AsyncIterator[None]:
-    """Serve a writer over gRPC."""
-    server, _ = await main._start_server(settings, service_of(writer, settings))
-    try:
-        yield
-    finally:
-        await server.stop(1)
-
-
 def add_one(settings: AdderSettings) -> grpc.RpcError | None:
     """Call once, as any client would; return how it failed."""
     with open_channel(settings.grpc_listen) as channel:
@@ -75,7 +63,7 @@ async def test_a_full_queue_asks_for_a_pause_and_our_client_keeps_it(settings: A
     small = msgspec.structs.replace(settings, adder_max_pending=LIMIT, adder_commit_timeout_s=60)
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(running_writer(small))
-        await stack.enter_async_context(serving(small, writer))
+        await stack.enter_async_context(running_server(small, writer))
         with psycopg.connect(database.conninfo(small, "blocker")) as blocker:
             blocker.execute("LOCK lanes")
             calls = []
@@ -100,7 +88,7 @@ async def test_a_database_that_is_away_asks_for_a_pause_too(settings: AdderSetti
     """UNAVAILABLE carries RetryInfo while there is no lane to write to."""
     async with running_writer(settings) as writer:
         pass
-    async with serving(settings, writer):
+    async with running_server(settings, writer):
         refused = await asyncio.to_thread(add_one, settings)
     assert refused is not None
     assert (refused.code(), told_s(refused) >= AWAY_RETRY_S) == (grpc.StatusCode.UNAVAILABLE, True)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sumflow.adder import main, requests
+from sumflow.adder import requests
 from sumflow.adder.requests import Refused
 from sumflow.adder.service import SERVICE_NAME
 from sumflow.settings import AdderSettings
@@ -20,7 +20,7 @@ from sumflow.sums.event import Position
 from sumflow.sums.numbers import INT64_MAX, INT64_MIN
 from sumflow.sums.sum_pb2 import SumBatchRequest, SumBatchResponse, SumNumbersRequest
 from sumflow.sums.sum_pb2_grpc import SumNumbersServiceStub
-from tests.adder.support import rows, running_writer, service_of
+from tests.adder.support import rows, running_server, running_writer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -29,12 +29,13 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 @pytest.fixture
 async def channel(settings: AdderSettings) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server whose writer has its lane, and keeps it however busy the machine is."""
-    async with running_writer(msgspec.structs.replace(settings, adder_commit_timeout_s=60)) as writer:
-        service = service_of(writer, settings)
-        server, _ = await main._start_server(settings, service)
-        async with grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel:
-            yield channel
-        await server.stop(1)
+    patient = msgspec.structs.replace(settings, adder_commit_timeout_s=60)
+    async with (
+        running_writer(patient) as writer,
+        running_server(settings, writer),
+        grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel,
+    ):
+        yield channel
 
 
 def stub_of(channel: grpc.aio.Channel) -> Any:
@@ -169,18 +170,16 @@ async def test_a_stream_that_is_cancelled_leaves_the_adder_working(channel: grpc
 
 async def test_health_follows_the_lane(settings: AdderSettings) -> None:
     """grpc.health.v1 knows the server and the service, and nothing else."""
-    async with running_writer(settings) as writer:
-        server, state = await main._start_server(settings, service_of(writer, settings))
+    async with running_writer(settings) as writer, running_server(settings, writer) as (_, companions):
         async with grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             for serving in (False, True):
-                await main._set_health(state, serving=serving)
+                await companions.set_serving(serving=serving)
                 for name in ("", "sum.SumNumbersService"):
                     answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
                     assert answer.status == (1 if serving else 2)
             code, _ = await status(stub.Check(health_pb2.HealthCheckRequest(service="other")))
         assert code is grpc.StatusCode.NOT_FOUND
-        await server.stop(0)
 
 
 async def test_nothing_is_queued_without_a_lane(settings: AdderSettings) -> None:
@@ -190,3 +189,17 @@ async def test_nothing_is_queued_without_a_lane(settings: AdderSettings) -> None
     with pytest.raises(Refused) as refused:
         await writer.submit(requests.single(1, 1, "", None))
     assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_compressed_messages_are_taken(settings: AdderSettings) -> None:
+    """gRPC's standard compressions count like plain messages, in single calls and in streams."""
+    for compression in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+        async with (
+            running_writer(settings) as writer,
+            running_server(settings, writer),
+            grpc.aio.insecure_channel(str(settings.grpc_listen), compression=compression) as channel,
+        ):
+            named = SumNumbersRequest(x=1, y=2, total="a" * 100)
+            assert (await stub_of(channel).SumNumbers(named)).sum == 3
+            (answer,) = await ask(channel, [SumBatchRequest(x=[1] * 1000, y=[2] * 1000)])
+            assert answer.accepted == 1000

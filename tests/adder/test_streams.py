@@ -10,16 +10,13 @@ import grpc
 import grpc.aio
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
-from sumflow.adder import main, streams
-from sumflow.adder.metrics import AdderMetrics
-from sumflow.adder.service import SumService
-from sumflow.adder.streams import FULL_RETRY_S
+from sumflow.adder import streams
+from sumflow.adder.intake import RETRY_S
 from sumflow.settings import AdderSettings
 from sumflow.sums.numbers import INT64_MAX
 from sumflow.sums.sum_pb2 import SumBatchRequest
-from tests.adder.support import running_writer
+from tests.adder.support import running_server, running_writer
 from tests.adder.test_service import ask, status, stub_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -30,12 +27,13 @@ ALL_OVERFLOW = SumBatchRequest(x=[INT64_MAX] * 10_000, y=[1] * 10_000)
 @pytest.fixture
 async def channel(settings: AdderSettings) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to an adder with one place for streams."""
-    async with running_writer(settings) as writer:
-        service = SumService(writer, AdderMetrics(CollectorRegistry()), max_streams=1)
-        server, _ = await main._start_server(msgspec.structs.replace(settings, adder_max_streams=1), service)
-        async with grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel:
-            yield channel
-        await server.stop(0)
+    narrow = msgspec.structs.replace(settings, adder_max_streams=1)
+    async with (
+        running_writer(settings) as writer,
+        running_server(narrow, writer),
+        grpc.aio.insecure_channel(str(settings.grpc_listen)) as channel,
+    ):
+        yield channel
 
 
 async def endless() -> AsyncIterator[SumBatchRequest]:
@@ -51,7 +49,7 @@ async def test_the_stream_without_a_place_hears_when_to_come_again(channel: grpc
     refused = stub_of(channel).SumBatches(iter([ONE]))
     assert (await status(refused.read()))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
     trailers = dict(await refused.trailing_metadata())
-    assert int(trailers["grpc-retry-pushback-ms"]) >= 1000 * FULL_RETRY_S
+    assert int(trailers["grpc-retry-pushback-ms"]) >= 1000 * RETRY_S
     assert "grpc-status-details-bin" in trailers
     holder.cancel()
     assert await answered(channel) == 1
@@ -90,6 +88,5 @@ async def test_a_client_that_never_reads_loses_its_place(
     narrow = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024))
     async with grpc.aio.insecure_channel(str(settings.grpc_listen), narrow) as deaf:
         stub_of(deaf).SumBatches(many())
-        for _ in range(4):
-            await taken.acquire()
+        await taken.acquire()  # more than a window: the server has asked for it
         assert await answered(channel) == 1

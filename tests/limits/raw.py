@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
 from hpack import Encoder
-from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
 from sumflow.settings import Address
 
@@ -19,6 +28,7 @@ SINGLE: Final = "/sum.SumNumbersService/SumNumbers"
 BATCHES: Final = "/sum.SumNumbersService/SumBatches"
 CHUNK_BYTES: Final = 16_384
 """HTTP/2's default limit of a frame (RFC 9113, 4.2)."""
+FRAME_HEADER_BYTES: Final = 9
 
 
 class Raw:
@@ -38,7 +48,18 @@ class Raw:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._socket.close()
+
+    def arrived(self) -> bytes:
+        """Return what has come, without waiting for more."""
+        received = bytearray()
+        while select.select([self._socket], [], [], 0)[0] and (data := self._socket.recv(65536)):
+            received += data
+        return bytes(received)
 
     def send(self, data: bytes) -> bool:
         """Send all, unless the server closes or does not read; return whether it was all taken."""
@@ -115,3 +136,68 @@ def data(stream_id: int, body: bytes) -> Iterable[DataFrame]:
     """Cut a body into frames."""
     for at in range(0, len(body), CHUNK_BYTES):
         yield DataFrame(stream_id, body[at : at + CHUNK_BYTES])
+
+
+class Pourer:
+    """Calls of one connection whose messages come as far as the server lets them, as HTTP/2's flow control says.
+
+    Args:
+        address: where to connect.
+        path: the method.
+        body: what each call sends.
+        calls: how many there are.
+    """
+
+    def __init__(self, address: Address, path: str, body: bytes, calls: int) -> None:
+        self._raw = Raw(address, 5.0).hello()
+        self._received = bytearray()
+        self._window = self._first_window = 65_535
+        self._windows = dict.fromkeys(range(1, 2 * calls, 2), self._first_window)
+        self._left = {stream: memoryview(body) for stream in self._windows}
+        self._raw.frames(headers(stream, path) for stream in self._windows)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._raw.close()
+
+    def pour(self) -> int:
+        """Send what may be sent now; return how many bytes that was."""
+        self._received += self._raw.arrived()
+        for frame in _whole_frames(self._received):
+            self._heed(frame)
+        return sum(self._give(stream) for stream in list(self._left))
+
+    def _heed(self, frame: Frame) -> None:
+        if isinstance(frame, WindowUpdateFrame):
+            self._window += 0 if frame.stream_id else frame.window_increment
+            if frame.stream_id in self._windows:
+                self._windows[frame.stream_id] += frame.window_increment
+        elif isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
+            first = frame.settings.get(SettingsFrame.INITIAL_WINDOW_SIZE, self._first_window)
+            self._windows = {stream: window + first - self._first_window for stream, window in self._windows.items()}
+            self._first_window = first
+            self._raw.frames([SettingsFrame(0, flags=["ACK"])])
+        elif isinstance(frame, PingFrame) and "ACK" not in frame.flags:
+            self._raw.frames([PingFrame(0, frame.opaque_data, flags=["ACK"])])
+        elif isinstance(frame, RstStreamFrame) or "END_STREAM" in frame.flags:
+            self._left.pop(frame.stream_id, None)
+
+    def _give(self, stream: int) -> int:
+        part = self._left[stream][: max(0, min(CHUNK_BYTES, self._window, self._windows[stream]))]
+        if not part or not self._raw.frames([DataFrame(stream, bytes(part))]):
+            return 0
+        self._left[stream] = self._left[stream][len(part) :]
+        self._window -= len(part)
+        self._windows[stream] -= len(part)
+        return len(part)
+
+
+def _whole_frames(received: bytearray) -> Iterator[Frame]:
+    """Take the frames that are complete from what was received."""
+    while len(received) >= FRAME_HEADER_BYTES:
+        frame, length = Frame.parse_frame_header(memoryview(bytes(received[:FRAME_HEADER_BYTES])))
+        if len(received) < FRAME_HEADER_BYTES + length:
+            return
+        frame.parse_body(memoryview(bytes(received[FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + length])))
+        del received[: FRAME_HEADER_BYTES + length]
+        yield frame

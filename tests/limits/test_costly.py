@@ -25,12 +25,14 @@ from hyperframe.frame import (
 
 from sumflow.adder.bounds import MAX_MESSAGE_BYTES
 from sumflow.sums.sum_pb2 import SumBatchRequest, SumNumbersRequest
-from tests.limits.raw import BATCHES, SINGLE, Raw, data, headers, message
-from tests.limits.target import Target
+from tests.limits.raw import BATCHES, SINGLE, Pourer, Raw, data, headers, message
+from tests.limits.target import Target, await_still
 
 pytestmark = pytest.mark.integration
 
 Attack = Callable[[Target], object]
+HEALTH: Final = "/grpc.health.v1.Health/"
+REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 ADDITION: Final = message(SumNumbersRequest(x=1, y=1).SerializeToString())
 ACK: Final = SettingsFrame(0, flags=["ACK"])
 
@@ -56,29 +58,64 @@ def dense_batches(target: Target) -> None:
 
 
 def large_singles(*more: tuple[str, str]) -> Attack:
-    """Return an attack with a connection's single additions at once, each as large as a message may be."""
+    """Return an attack with five connections' single additions at once, each as large as a message may be."""
     padding = SumNumbersRequest(x=1, y=1, request_id="a" * (MAX_MESSAGE_BYTES - 10)).SerializeToString()
     body = message(gzip.compress(padding), is_compressed=True) if more else message(padding)
 
     def attack(target: Target) -> None:
-        with Raw(target.address, 5.0).hello() as raw:
-            raw.frames([ACK])
-            for stream in range(1, 200, 2):
-                raw.frames(call(stream, SINGLE, body, *more))
+        with ExitStack() as stack:
+            for _ in range(5):
+                raw = stack.enter_context(Raw(target.address, 5.0).hello())
+                raw.frames([ACK])
+                for stream in range(1, 200, 2):
+                    raw.frames(call(stream, SINGLE, body, *more))
             raw.read()
 
     return attack
+
+
+def unfinished(path: str) -> Attack:
+    """Return an attack with calls whose message lacks its last byte, by clients that keep to flow control."""
+    body = message(bytes(MAX_MESSAGE_BYTES))[:-1]
+
+    def attack(target: Target) -> None:
+        sent = 0
+        with ExitStack() as stack:
+            pourers = [Pourer(target.address, path, body, 100) for _ in range(5)]
+            for pourer in pourers:
+                stack.callback(pourer.close)
+
+            def poured() -> float:
+                nonlocal sent
+                sent += sum(pourer.pour() for pourer in pourers)
+                return sent
+
+            await_still(poured)
+
+    return attack
+
+
+def everything(target: Target) -> None:
+    """Answers that may not be sent in most calls of most connections, and messages without an end in the others."""
+    with ExitStack() as stack:
+        for _ in range(180):
+            raw = stack.enter_context(Raw(target.address, 0.2).hello(INITIAL_WINDOW_SIZE=0))
+            raw.frames([ACK])
+            for stream in range(1, 200, 2):
+                raw.frames(call(stream, SINGLE, ADDITION))
+        unfinished(SINGLE)(target)
+        unfinished(BATCHES)(target)
 
 
 def watchers(target: Target) -> None:
     """Health checks that watch for ever, as many as connections and calls allow."""
     asked = message(HealthCheckRequest().SerializeToString())
     with ExitStack() as stack:
-        for _ in range(150):
+        for _ in range(190):
             raw = stack.enter_context(Raw(target.address, 0.2).hello())
             raw.frames([ACK])
             for stream in range(1, 200, 2):
-                raw.frames([headers(stream, "/grpc.health.v1.Health/Watch"), *data(stream, asked)])
+                raw.frames([headers(stream, HEALTH + "Watch"), *data(stream, asked)])
         raw.read()
 
 
@@ -89,14 +126,14 @@ def reflections(target: Target) -> None:
         for _ in range(40):
             raw = stack.enter_context(Raw(target.address, 0.2).hello(INITIAL_WINDOW_SIZE=0))
             raw.frames([ACK])
-            raw.frames([headers(1, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"), *data(1, asked)])
+            raw.frames([headers(1, REFLECTION), *data(1, asked)])
         raw.read()
 
 
 def no_window(target: Target) -> None:
     """Calls whose answers may not be sent, because the client gives them no room."""
     with ExitStack() as stack:
-        for _ in range(100):
+        for _ in range(190):
             raw = stack.enter_context(Raw(target.address, 0.2).hello(INITIAL_WINDOW_SIZE=0))
             raw.frames([ACK])
             for stream in range(1, 200, 2):
@@ -200,6 +237,7 @@ FLOODS: Final = {
                 watchers,
                 reflections,
                 no_window,
+                everything,
                 slow_bodies,
                 header_references,
                 made_reset,
@@ -210,6 +248,11 @@ FLOODS: Final = {
         *(pytest.param(attack, id=name) for name, attack in FLOODS.items()),
         pytest.param(large_singles(("grpc-encoding", "gzip")), id="inflated_singles"),
         pytest.param(large_singles(), id="large_singles"),
+        pytest.param(unfinished(SINGLE), id="unfinished_singles"),
+        pytest.param(unfinished(HEALTH + "Check"), id="unfinished_checks"),
+        pytest.param(unfinished(HEALTH + "Watch"), id="unfinished_watchers"),
+        pytest.param(unfinished(BATCHES), id="unfinished_batches"),
+        pytest.param(unfinished(REFLECTION), id="unfinished_reflections"),
     ],
 )
 def test_the_adder_endures(adder: Target, attack: Attack, request: pytest.FixtureRequest) -> None:

@@ -12,12 +12,10 @@ from sumflow.settings import AdderSettings
 
 MAX_MESSAGE_BYTES: Final = 1536 * 1024
 """A batch of 10,000 of the largest numbers, each with the longest name, has 1.5 million bytes."""
-IDENTITY_ONLY: Final = 1
-"""The set of compressions that are taken: a few kilobytes that inflate to a message in each of many calls would be more
-memory than there is."""
 MAX_METADATA_BYTES: Final = 16 * 1024
-MAX_CALLS_OF_A_CONNECTION: Final = 100
-"""A client with more waits on its own side. A call that is open takes about 16 KiB, whatever it does."""
+MAX_CALLS_OF_A_CONNECTION: Final = 64
+"""A client with more waits on its own side. A call that is open takes about 16 KiB, whatever it does: some 220 MiB for
+those of all connections, which leaves room for what messages take."""
 HANDSHAKE_WITHIN_MS: Final = 10_000
 KEEPALIVE_MS: Final = 30_000
 """How often a silent connection is asked for a sign of life."""
@@ -35,7 +33,9 @@ def server_options(settings: AdderSettings) -> tuple[tuple[str, int], ...]:
         # Replicas on one machine share the port; the kernel spreads connections over them.
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.compression_enabled_algorithms_bitset", IDENTITY_ONLY),
+        # Else gRPC widens the window of each stream to megabytes when a connection is fast, and what clients send into
+        # it is kept before anybody has asked for it. Without, a message that is awaited is still let in whole.
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_allowed_incoming_connections", connections),

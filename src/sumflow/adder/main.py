@@ -7,12 +7,12 @@ from typing import Final
 
 import grpc.aio
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import REGISTRY
 
 from sumflow.adder.bounds import server_options
+from sumflow.adder.companions import Companions
 from sumflow.adder.crowding import make_room
+from sumflow.adder.intake import Intake
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.processes import Vigil
 from sumflow.adder.service import SERVICE_NAME, SumService
@@ -41,13 +41,15 @@ async def _serve(settings: AdderSettings) -> None:
     writer = Writer(settings, metrics, vigil.changed)
     page = HealthServer(settings.metrics_listen, REGISTRY, live=vigil.heartbeat.problem, ready=writer.problem)
     try:
-        service = SumService(writer, metrics, settings.adder_max_streams)
-        server, state = await _start_server(settings, service)
+        intake = Intake()
+        service = SumService(writer, metrics, settings.adder_max_streams, intake)
+        companions = Companions(SERVICE_NAME, intake)
+        server = await start_server(settings, service, companions)
         crowd = asyncio.create_task(make_room(settings))
         writing = asyncio.create_task(writer.run())
-        await vigil.keep(writing, lambda: _set_health(state, serving=writer.problem() is None))
+        await vigil.keep(writing, lambda: companions.set_serving(serving=writer.problem() is None))
         crowd.cancel()
-        await state.enter_graceful_shutdown()
+        await companions.say_goodbye()
         service.end_streams()
         await server.stop(STOP_GRACE_S)
         writer.stop()
@@ -57,15 +59,11 @@ async def _serve(settings: AdderSettings) -> None:
     _log.info("stopped")
 
 
-async def _start_server(
-    settings: AdderSettings, service: SumService
-) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+async def start_server(settings: AdderSettings, service: SumService, companions: Companions) -> grpc.aio.Server:
+    """Serve on the port of the settings; raise SumflowError if it cannot be had."""
     server = grpc.aio.server(options=server_options(settings))
-    server.add_generic_rpc_handlers((service.handler(),))
-    state = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(state, server)
-    reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    await _set_health(state, serving=False)
+    server.add_generic_rpc_handlers((service.handler(), *companions.handlers()))
+    await companions.set_serving(serving=False)
     try:
         server.add_insecure_port(str(settings.grpc_listen))
     except RuntimeError as error:  # gRPC's word for a port that cannot be had
@@ -76,10 +74,4 @@ async def _start_server(
         ) from error
     await server.start()
     _log.info("listening", address=str(settings.grpc_listen))
-    return server, state
-
-
-async def _set_health(state: health.aio.HealthServicer, *, serving: bool) -> None:
-    kinds = health_pb2.HealthCheckResponse
-    for name in ("", SERVICE_NAME):
-        await state.set(name, kinds.SERVING if serving else kinds.NOT_SERVING)
+    return server

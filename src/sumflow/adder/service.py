@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from sumflow.adder import requests
 from sumflow.adder.comeback import trailers
+from sumflow.adder.intake import Context, Intake, Places, reader
 from sumflow.adder.metrics import AdderMetrics
 from sumflow.adder.requests import Refused
-from sumflow.adder.streams import MALFORMED, Context, Places, Stream
+from sumflow.adder.streams import Stream
 from sumflow.adder.wire import is_overfull
 from sumflow.adder.writer import Writer
 from sumflow.sums import sum_pb2
 from sumflow.sums.event import TRACEPARENT_HEADER
 
 SERVICE_NAME: Final = sum_pb2.DESCRIPTOR.services_by_name["SumNumbersService"].full_name
-M = TypeVar("M", bound=Message)
 
 
 class SumService:
@@ -30,12 +30,14 @@ class SumService:
         writer: stores what is asked.
         metrics: where answers are counted.
         max_streams: how many streams may be open at once.
+        intake: reads the messages of single additions; shared with whatever else the port serves.
     """
 
-    def __init__(self, writer: Writer, metrics: AdderMetrics, max_streams: int) -> None:
+    def __init__(self, writer: Writer, metrics: AdderMetrics, max_streams: int, intake: Intake) -> None:
         self._writer = writer
+        self._intake = intake
         self._metrics = metrics
-        self._places = Places(max_streams)
+        self._places = Places(max_streams, "streams of additions")
         metrics.streams.set_function(lambda: self._places.taken)
         self._stopping = False
         self._added = metrics.requests.labels("SumNumbers", "OK")
@@ -44,9 +46,9 @@ class SumService:
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to add to a server."""
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "SumNumbers": grpc.unary_unary_rpc_method_handler(
+            "SumNumbers": grpc.stream_unary_rpc_method_handler(
                 self.sum_numbers,
-                request_deserializer=_reader(sum_pb2.SumNumbersRequest),
+                request_deserializer=reader(sum_pb2.SumNumbersRequest),
                 response_serializer=sum_pb2.SumNumbersResponse.SerializeToString,
             ),
             "SumBatches": grpc.stream_stream_rpc_method_handler(
@@ -61,13 +63,10 @@ class SumService:
         """Take nothing more from the streams; what they were promised is answered, then they end with UNAVAILABLE."""
         self._stopping = True
 
-    async def sum_numbers(
-        self, message: sum_pb2.SumNumbersRequest | None, context: Context
-    ) -> sum_pb2.SumNumbersResponse:
+    async def sum_numbers(self, _: object, context: Context) -> sum_pb2.SumNumbersResponse:
         """Add two numbers; the answer is given after they are stored."""
         try:
-            if message is None:
-                raise MALFORMED
+            message = await self._intake.read(context)
             x, y = message.x, message.y
             request = requests.single(x, y, message.request_id, _trace(context), message.total)
             position = await self._writer.submit(request)
@@ -93,18 +92,6 @@ class SumService:
     async def _abort(self, context: Context, method: str, refused: Refused) -> Any:
         self._metrics.requests.labels(method, refused.code.name).inc()
         await context.abort(refused.code, refused.message, trailers(refused))
-
-
-def _reader(kind: type[M]) -> Callable[[bytes], M | None]:
-    """Return a deserializer that gives None for malformed bytes: gRPC's own would answer INTERNAL without a word."""
-
-    def read(data: bytes) -> M | None:
-        try:
-            return kind.FromString(data)
-        except DecodeError:
-            return None
-
-    return read
 
 
 def _read_batch(data: bytes) -> sum_pb2.SumBatchRequest | None:

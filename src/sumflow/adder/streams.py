@@ -7,8 +7,7 @@ answers, holds it for a limited time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import grpc
 import grpc.aio
 
 from sumflow.adder import requests
+from sumflow.adder.intake import MALFORMED, Context
 from sumflow.adder.requests import Refused, Request
 from sumflow.adder.writer import Writer
 from sumflow.sums import sum_pb2
@@ -29,12 +29,7 @@ SILENCE_S: Final = 300.0
 """A stream without a message for so long ends."""
 STUCK_S: Final = 60.0
 """A client that takes no answer for so long loses its stream."""
-FULL_RETRY_S: Final = 1.0
 
-MALFORMED: Final = Refused(
-    grpc.StatusCode.INVALID_ARGUMENT,
-    "the message is not one of sum.proto: it could not be decoded, or holds far more than a batch; nothing is stored",
-)
 _STOPPING: Final = Refused(
     grpc.StatusCode.UNAVAILABLE,
     "the adder is stopping; what it answered is stored, what it did not is not: send it again",
@@ -47,35 +42,6 @@ _STUCK: Final = Refused(
     grpc.StatusCode.DEADLINE_EXCEEDED,
     f"an answer was not taken for {STUCK_S:.0f} s; what is not answered may be stored: repeat it with its request_id",
 )
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-
-class Places:
-    """The streams that may be open at once.
-
-    Args:
-        limit: how many.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.taken = 0
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Take a place for the block; raise Refused with RESOURCE_EXHAUSTED if there is none."""
-        if self.taken >= self._limit:
-            raise Refused(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{self.taken:,} streams are open, and more are not allowed: try again, or use SumNumbers",
-                FULL_RETRY_S,
-            )
-        self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
 
 
 @dataclass(frozen=True, slots=True)
