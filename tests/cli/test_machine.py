@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ def test_a_second_up_says_so_and_ends(
     assert "already up" in said
     assert "Ctrl-C" not in said
     assert json.loads(capsys.readouterr().out)["already_up"] is True
+
+
+def test_an_up_beside_another_that_has_just_begun_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody holds the directory and nothing runs in it yet: that is told, and not to try `up`."""
+    with datadir.exclusive(DataDir(tmp_path)):
+        assert run(["up", "--detach", "--data-dir", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "another command is at work" in said
+    assert "`sumflow up`" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_up_that_is_asked_to_end_is_interrupted(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever signal, as by Ctrl-C: who waits for a detached system takes it back, and ends with 130."""
+    before = signal.signal(number, signal.SIG_IGN)
+    monkeypatch.setattr(facade, "up_detached", lambda *_: signal.raise_signal(number))
+    try:
+        assert run(["up", "--detach", "--data-dir", str(tmp_path)]) == 130
+    finally:
+        signal.signal(number, before)
 
 
 def test_destroying_asks_and_does_nothing_without_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

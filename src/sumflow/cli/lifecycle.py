@@ -62,10 +62,12 @@ def up(
 
 def _detached(options: UpOptions, output: Output) -> int:
     from sumflow.cli import staging
+    from sumflow.interruption import interruptible
     from sumflow.local import facade
 
     began = time.monotonic()
-    with staging.reporter(output) as reporter:
+    # A starter that is asked to end, by whatever signal, takes back what it began, as at Ctrl-C.
+    with interruptible(), staging.reporter(output) as reporter:
         fresh = facade.up_detached(options, reporter)
     _say_up(options, output, time.monotonic() - began, fresh=fresh)
     output.line(f"next      {'   '.join(_NEXT)}")

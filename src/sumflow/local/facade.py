@@ -98,7 +98,13 @@ def require_same_and_healthy(home: DataDir, options: UpOptions) -> None:
             f"the profile `{record.profile}` is running in {home.path} (pid {pid})",
             remedy=f"`sumflow down` first, or bring `{options.profile}` up in another --data-dir",
         )
-    seen = status.look(home)
+    try:
+        seen = status.look(home)
+    except NotRunningError as error:
+        raise SumflowError(
+            f"another command is at work in {home.path}, and nothing runs yet, or any more",
+            remedy="wait for it; `sumflow status` shows what it starts",
+        ) from error
     if not seen.healthy:
         unwell = [f"{c.name}: {c.problem}" for c in seen.components if not c.healthy]
         raise SumflowError(
