@@ -151,6 +151,24 @@ def test_rows_are_locked_in_the_order_of_their_keys(
     assert free == [(keys[2],)]
 
 
+def test_lanes_are_opened_in_the_order_of_their_keys(database: Database, database_url: str) -> None:
+    """Whatever their order in the batch: who waits for one has those before it, and none after it."""
+    lanes = [UUID(int=n) for n in range(3)]
+    opened = "INSERT INTO lane_marks (lane, topic, partition) VALUES (%s, 'sums', 0)"
+
+    def probe(watcher: Database) -> None:
+        watcher.execute("SET lock_timeout = '200ms'")
+        with watcher.transaction(force_rollback=True):
+            watcher.execute(opened, (lanes[2],))
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            watcher.execute(opened, (lanes[0],))
+
+    records = [Lane(lane).record(1, place=(0, n)) for n, lane in enumerate(reversed(lanes))]
+    with behind(database, database_url, lambda other: record(other, records).counted, probe) as counted:
+        database.execute(opened, (lanes[1],))
+    assert counted == [3]
+
+
 def test_two_totalizers_with_the_same_foreign_events_count_them_once(database: Database, database_url: str) -> None:
     """The second waits for the first and finds the ids taken; opposite orders do not deadlock."""
     ids = [uuid4() for _ in range(50)]
@@ -169,7 +187,8 @@ def _counted(outcome: Outcome) -> tuple[int, int]:
 def test_a_dead_letter_is_copied_by_one_at_a_time_and_once(database: Database, database_url: str) -> None:
     """What one replica is about to copy another leaves out, without waiting; only what was copied is marked."""
     record(database, [FakeRecord((0, 0), b"{"), FakeRecord((1, 0), b"{"), FakeRecord((1, 1), b"{")])
-    database.execute("UPDATE dead_letters SET at = now() - interval '1 hour' WHERE partition = 0")
+    oldest = "UPDATE dead_letters SET at = now() - interval '1 hour' WHERE (partition, \"offset\") = (1, 0)"
+    database.execute(oldest)
     other_topic = "INSERT INTO dead_letters SELECT 'sums', %s, partition, \"offset\", key, value, value_bytes, headers"
     database.execute(f"{other_topic}, reason FROM dead_letters".encode(), (UUID(int=1),))
     ask, limit = upkeep._sql.dead_letters_to_copy.encode(), {"limit": 1}
@@ -180,7 +199,7 @@ def test_a_dead_letter_is_copied_by_one_at_a_time_and_once(database: Database, d
         columns = {"topics": [first[0]], "topic_ids": [first[1]], "partitions": [first[2]], "offsets": [first[3]]}
         one.execute(upkeep._sql.mark_copied.encode(), columns)
     copied = database.execute('SELECT topic_id, partition, "offset" FROM dead_letters WHERE copied_at IS NOT NULL')
-    assert copied.fetchall() == [(first[1], 0, 0)]
+    assert copied.fetchall() == [(first[1], 1, 0)]
     assert len(database.execute(ask, {"limit": 9}).fetchall()) == 5
 
 
@@ -191,9 +210,9 @@ def test_topics_in_one_database_do_not_disturb_each_other(database: Database) ->
         upkeep.register(database, "tills", facts, {0: 5, 7: 0})
     assert upkeep.stored_offsets(database, "sums").keys() == {0, 1, 2}
     upkeep.store_end_offsets(database, "sums", {0: 9, 1: 8})
-    record(database, [Lane().record(1, place=(1, 2))])
+    record(database, [Lane().record(1, place=(0, 9))])
     rows = "SELECT partition, next_offset, end_offset FROM offsets WHERE topic = %s ORDER BY 1"
     assert database.execute(rows, ("tills",)).fetchall() == [(0, 5, 0), (7, 0, 70)]
-    assert database.execute(rows, ("sums",)).fetchall() == [(0, 0, 9), (1, 3, 3), (2, 0, 0)]
-    upkeep.store_end_offsets(database, "sums", {0: 4})
-    assert database.execute(rows, ("sums",)).fetchall()[0] == (0, 0, 4)
+    assert database.execute(rows, ("sums",)).fetchall() == [(0, 10, 99), (1, 0, 8), (2, 0, 0)]
+    upkeep.store_end_offsets(database, "sums", {1: 4})
+    assert database.execute(rows, ("sums",)).fetchall()[1] == (1, 0, 4)
