@@ -49,13 +49,16 @@ def _old_day(settings: AdderSettings, published_seq: int) -> str:
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("closed_at", [None, datetime.now(UTC)], ids=["open", "closed"])
 @pytest.mark.parametrize(("published_seq", "is_kept"), [(3, False), (2, True)])
 async def test_an_old_day_goes_only_when_it_is_published(
-    settings: AdderSettings, published_seq: int, is_kept: bool
+    settings: AdderSettings, published_seq: int, is_kept: bool, closed_at: datetime | None
 ) -> None:
-    """One event that Kafka has not acknowledged keeps the whole day."""
+    """One event that Kafka has not acknowledged keeps the whole day, lane closed or not; another lane keeps nothing."""
     database.migrate(settings, "sumflow.adder")
     name = _old_day(settings, published_seq)
+    rows(settings, "UPDATE lanes SET closed_at = %s", closed_at)
+    rows(settings, "INSERT INTO lanes (lane, owner) VALUES (gen_random_uuid(), 'idle')")
     await outbox.maintain(settings, 7)
     names = {found for (found,) in rows(settings, "SELECT inhrelid::regclass::text FROM pg_inherits")}
     assert (name in names) is is_kept

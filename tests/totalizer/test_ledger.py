@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import resources
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,9 +19,9 @@ from sumflow.totalizer import upkeep
 from sumflow.totalizer.ledger import Outcome, OwnershipLostError, Reading, record_batch
 from sumflow.totalizer.metrics import Metrics
 from sumflow.totalizer.positions import TopicFacts
-from sumflow.totalizer.records import sort
+from sumflow.totalizer.records import VALUE_LIMIT_BYTES, sort
 from tests.totalizer.bench import as_ints
-from tests.totalizer.records import FakeRecord, Lane, foreign_value
+from tests.totalizer.records import CREATED_AT, FakeRecord, Lane, foreign_value
 
 pytestmark = pytest.mark.integration
 TOPIC_ID = uuid4()
@@ -136,6 +136,9 @@ def test_a_gap_parks_and_its_closing_counts(database: Database) -> None:
     lane = Lane()
     parked = record(database, [lane.record(seq, 10**seq, 0, (0, seq)) for seq in (1, 3, 4, 6)])
     assert (parked.counted, parked.parked, lane_row(database, lane)) == (1, 3, (1, 1, 10, 3))
+    kept = 'SELECT seq, x, y, result, created_at, topic, partition, "offset" FROM parked WHERE seq = 3'
+    created_at = datetime.fromisoformat(CREATED_AT)
+    assert database.execute(kept).fetchall() == [(3, 10**3, 0, 10**3, created_at, "sums", 0, 3)]
     again = record(database, [lane.record(4, 10**4, 0, (0, 7))])
     assert (again.parked, again.duplicates, lane_row(database, lane)) == (0, 1, (1, 1, 10, 3))
     closed = record(database, [lane.record(2, 100, 0, (0, 8))])
@@ -143,6 +146,18 @@ def test_a_gap_parks_and_its_closing_counts(database: Database) -> None:
     assert total(database) == (4, 11110)
     assert record(database, [lane.record(5, 10**5, 0, (0, 9))]).settled == 1
     assert lane_row(database, lane) == (6, 6, 1111110, 0)
+
+
+def test_what_waited_is_as_old_as_its_oldest_event_that_counts(database: Database) -> None:
+    """What is parked twice over was counted before: its age is not that of the gap's closing."""
+    lane = Lane()
+    moments = {seq: f"2026-01-02T03:04:{seq:02}Z" for seq in (2, 3, 4)}
+    late = [FakeRecord((0, seq), lane.value(seq, 1, 0, at), lane.headers(seq)) for seq, at in moments.items()]
+    record(database, late)
+    outcome = record(database, [lane.record(1, place=(0, 8)), lane.record(2, place=(0, 9))])
+    waited = [each for each in outcome.acknowledged if each.at == datetime.fromisoformat(moments[3])]
+    assert [each.count for each in waited] == [2]
+    assert [each.count for each in outcome.acknowledged if each not in waited] == [2]
 
 
 def test_a_batch_may_pass_what_is_parked(database: Database) -> None:
@@ -179,6 +194,15 @@ def test_foreign_events_count_once_by_their_id(database: Database) -> None:
     )
     later = record(database, [FakeRecord((2, 0), foreign_value(event_id, 5, 0, created_at=day))])
     assert (first.counted, first.duplicates, later.duplicates, total(database)) == (1, 1, 1, (1, 5))
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Etc/GMT-14"])
+def test_days_are_those_of_utc(database: Database, zone: str) -> None:
+    """Whatever zone the server is set to: one of these has another day at any time."""
+    database.execute(f"SET TIME ZONE '{zone}'".encode())
+    before = datetime.now(UTC).date()
+    ((_, today),) = database.execute(upkeep._sql.lock_day.encode()).fetchall()
+    assert today in {before, datetime.now(UTC).date()}
 
 
 def test_foreign_ids_are_remembered_over_days_and_forgotten_after_their_retention(database: Database) -> None:
@@ -226,8 +250,10 @@ def test_dead_letters_are_kept_whole(database: Database) -> None:
     lane = Lane()
     bad = FakeRecord((1, 4), b"\x00\xff{", [*lane.headers(3), ("n\x00", b"\x00")], b"\x00key")
     tombstone = FakeRecord((1, 5), None)
-    outcome = record(database, [bad, tombstone, FakeRecord((2, 0), b"{")])
+    outcome = record(database, [bad, tombstone, FakeRecord((2, 0), b"{" * (VALUE_LIMIT_BYTES + 1))])
     assert (outcome.dead_letters, total(database)) == (3, (0, 0))
+    cut = database.execute("SELECT length(value), value_bytes FROM dead_letters WHERE partition = 2").fetchall()
+    assert cut == [(VALUE_LIMIT_BYTES, VALUE_LIMIT_BYTES + 1)]
     rows = database.execute(
         'SELECT partition, "offset", value, value_bytes, key, headers, lane, seq, topic_id '
         'FROM dead_letters WHERE partition = 1 ORDER BY "offset"'
