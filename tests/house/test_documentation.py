@@ -26,6 +26,16 @@ def test_every_setting_is_described(kind: type[msgspec.Struct]) -> None:
     assert [f.encode_name for f in msgspec.structs.fields(kind) if f"`{f.encode_name}`" not in text] == []
 
 
+@pytest.mark.parametrize("kind", [s for s in SETTINGS if s.__name__.endswith("Settings")], ids=lambda s: s.__name__)
+def test_defaults_are_as_described(kind: type[msgspec.Struct]) -> None:
+    """How long things are kept, how many may wait, how they are named: what a process takes is what its row says."""
+    text = (ROOT / "docs/settings.md").read_text()
+    known = {f.encode_name: f.default for f in msgspec.structs.fields(kind) if isinstance(f.default, str | int | float)}
+    told = {name: f"`{default}`" if isinstance(default, str) else f"{default:g}" for name, default in known.items()}
+    rows = {name: re.findall(rf"^\| `{name}` \|.*\| (.*) \|$", text, re.MULTILINE) for name in told if known[name]}
+    assert {name: set(defaults) for name, defaults in rows.items()} == {name: {told[name]} for name in rows}
+
+
 def test_every_command_is_in_the_readme() -> None:
     """Each command that is not hidden is shown in README.md."""
     context = click.Context(sumflow)

@@ -15,9 +15,11 @@ import pytest
 from psycopg import sql
 
 from sumflow.database import newest_migration
+from sumflow.settings import TotalizerSettings
 from sumflow.totalizer import upkeep
 from sumflow.totalizer.ledger import Outcome, OwnershipLostError
 from sumflow.totalizer.positions import TopicFacts
+from sumflow.totalizer.session import Session
 from tests.totalizer.records import FakeRecord, Lane, foreign_value
 from tests.totalizer.test_ledger import TOPIC_ID, lane_row, partitions, record, total
 
@@ -59,6 +61,14 @@ def behind(
     thread.join(20)
 
 
+def test_what_was_shown_is_on_disk(settings: TotalizerSettings) -> None:
+    """The session does not ask the server for less: a total that somebody saw outlives a power failure."""
+    session = Session(settings, "sumflow-totalizer")
+    with session.transaction() as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchall() == [("on",)]
+    session.close()
+
+
 def test_of_two_that_read_one_partition_the_second_finds_it_moved(database: Database, database_url: str) -> None:
     """It waits for the first, whose outcome is not known before, and writes nothing."""
     records = [FakeRecord((0, 0), b"{")]
@@ -66,6 +76,17 @@ def test_of_two_that_read_one_partition_the_second_finds_it_moved(database: Data
         record(database, records)
     assert found == [OwnershipLostError]
     assert database.execute("SELECT sum(dead_letters) FROM offsets").fetchall() == [(1,)]
+
+
+def test_a_partition_that_is_known_keeps_its_offset(database: Database) -> None:
+    """Between a look at the stored offsets and making partitions known, another totalizer may have moved them."""
+    record(database, [Lane().record(1, place=(0, 4))])
+    upkeep.register(database, "sums", TopicFacts(TOPIC_ID, {}, {0: 0, 1: 0}), {0: 0, 1: 0})
+    assert {p: stored.next_offset for p, stored in upkeep.stored_offsets(database, "sums").items()} == {
+        0: 5,
+        1: 0,
+        2: 0,
+    }
 
 
 def test_two_that_see_a_lane_for_the_first_time_count_it_once(database: Database, database_url: str) -> None:
