@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from confluent_kafka.admin import ConfigResource, ResourceType
 
 from sumflow import steps
 from sumflow.errors import SumflowError
-from sumflow.local import postgres, topics
+from sumflow.local import postgres, process, topics
 from sumflow.local.checks import KafkaAnswers, problem_of
 from sumflow.topology.model import Source, Topic
-from tests.servers import postgres_server
+from tests.servers import await_accepting, postgres_server, stop
 
 pytestmark = pytest.mark.integration
 
@@ -55,6 +56,30 @@ def test_only_the_password_opens_it(server: postgres.Server) -> None:
     with psycopg.connect(server.url) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
         assert connection.execute("SHOW unix_socket_directories").fetchone() == ("",)
+
+
+def test_a_child_that_outlived_its_server_is_ended_before_the_next_starts(tmp_path: Path) -> None:
+    """A backend stands still while its postmaster is killed: no server starts beside it, until it is ended."""
+    with postgres_server(tmp_path) as server:
+        connection = psycopg.connect(server.url)
+        backend = psutil.Process(connection.info.backend_pid)
+        postmaster = backend.parent()
+        assert postmaster
+        backend.suspend()
+        postmaster.kill()
+        psutil.wait_procs([postmaster])
+        assert backend in postgres.strays(server.data)
+        again = process.Command(postgres.command(server), tmp_path / "again.log")
+        assert process.start(again).wait(20) != 0
+        assert "pre-existing shared memory block" in again.log.read_text()
+        assert "an earlier server had left" in postgres.end_strays(server.data)
+        assert (postgres.end_strays(server.data), postgres.strays(tmp_path / "elsewhere")) == ("", [])
+        running = process.start(again)
+        try:
+            await_accepting(server, running)
+        finally:
+            connection.close()
+            stop(running, 2)
 
 
 def test_initialising_again_keeps_the_data(server: postgres.Server) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -219,6 +221,21 @@ def test_orphans_are_found_by_record_or_mark_and_stopped(tmp_path: Path) -> None
             one.kill()
             one.wait()
     assert orphans.find(home, None) == []
+
+
+def test_a_child_that_outlived_its_server_is_an_orphan(tmp_path: Path) -> None:
+    """PostgreSQL's children have no mark: those whose parent is gone are known by the directory that they work in."""
+    home = DataDir(tmp_path)
+    home.data("adder-postgres-0").mkdir(parents=True)
+    program = Path(shutil.copy(sys.executable, tmp_path / "postgres"))
+    sleep = (str(program), "-c", "input()")
+    with subprocess.Popen(sleep, stdin=subprocess.PIPE, cwd=home.data("adder-postgres-0")) as child:
+        try:
+            (found,) = orphans.find(home, None)
+            assert (found.stage, found.process.pid) == ("postgres", child.pid)
+            assert orphans.find(DataDir(tmp_path / "another"), None) == []
+        finally:
+            child.kill()
 
 
 def test_another_systems_processes_are_left_alone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from sumflow.errors import SumflowError
-from sumflow.local import process
+from sumflow.local import postgres, process
 from sumflow.local.datadir import DataDir
 from sumflow.local.plan import STAGES, STOP_GRACE_S
 from sumflow.local.state import SystemState
@@ -65,7 +65,7 @@ def stop(orphans: list[Orphan], tell: Callable[[str], None]) -> None:
 
 
 def _marked(home: DataDir) -> list[Orphan]:
-    """Look through the processes' environments; a server's own children carry the same mark, their parent counts."""
+    """Look through the processes' environments; a server's own children count by their parent, while there is one."""
     found: dict[int, Orphan] = {}
     for candidate in psutil.process_iter():
         try:
@@ -75,6 +75,8 @@ def _marked(home: DataDir) -> list[Orphan]:
                 found[candidate.pid] = Orphan(name, _stage_of(name), candidate)
         except (psutil.Error, OSError):
             continue
+    for stray in postgres.strays(home.path / "data"):
+        found.setdefault(stray.pid, Orphan("a child of PostgreSQL", "postgres", stray))
     return [orphan for orphan in found.values() if _parent(orphan.process) not in found]
 
 

@@ -177,6 +177,7 @@ def _database(database: Database, machine: Machine) -> Component:
         rules=_rules(container, "postgres"),
         addresses=(f"127.0.0.1:{its.port}",),
         check_timeout_s=3.0,
+        before_start=partial(postgres.end_strays, its.data),
     )
 
 

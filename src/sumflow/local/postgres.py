@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import shutil
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from sumflow.errors import SumflowError
 from sumflow.local import privileges, process
@@ -31,6 +34,7 @@ SETTINGS: Final = {
 """What differs from PostgreSQL's defaults. Durability does not: fsync and synchronous_commit stay on."""
 
 
+STRAYS_END_WITHIN_S: Final = 5.0
 ARCHIVE_LATE_S: Final = 90.0
 """A finished segment that waits longer was refused more than once: PostgreSQL tries again after a minute."""
 
@@ -129,6 +133,33 @@ def initialise(server: Server) -> None:
     if server.database not in ("postgres", "template0", "template1"):
         _create_database(draft, server.database)
     draft.replace(server.data)
+
+
+def strays(directory: Path) -> list[psutil.Process]:
+    """Return the server processes that work in a directory, or in one directly below it.
+
+    A server's children outlive it where they stand still, and no other server starts beside their shared memory. They
+    write their titles over the environment that they were started with, so that it does not tell whose they are.
+    """
+    directory, found = directory.resolve(), []
+    for candidate in psutil.process_iter():
+        try:
+            if candidate.name() == "postgres":
+                place = Path(candidate.cwd())
+                if directory in (place, place.parent):
+                    found.append(candidate)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def end_strays(data: Path) -> str:
+    """End what an earlier server of the directory left, before the next starts; return what was done, or nothing."""
+    left = strays(data)
+    for each in left:
+        process.send(each.pid, signal.SIGKILL)
+    psutil.wait_procs(left, timeout=STRAYS_END_WITHIN_S)
+    return f"ended {len(left)} processes that an earlier server had left" if left else ""
 
 
 def is_ready_command(port: int, user: str) -> tuple[str, ...]:
