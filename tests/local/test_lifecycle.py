@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumflow.local.lifecycle import (
+    LAST_BACKOFF_ONCE_READY_S,
     LAST_BACKOFF_S,
     STABLE_AFTER_S,
     Action,
@@ -78,16 +79,30 @@ def test_the_backoff_grows_and_ends() -> None:
     assert pauses[:4] == [0.2, 0.4, 0.8, 1.6]
     assert pauses == sorted(pauses)
     assert backoff_s(10_000) == LAST_BACKOFF_S
+    assert backoff_s(10_000, ready_once=True) == LAST_BACKOFF_ONCE_READY_S
+
+
+def test_what_has_worked_is_back_within_seconds_however_often_it_is_killed() -> None:
+    """Killed six times in a minute, each time as soon as it is ready: the last pause is short too."""
+    life = ready()
+    for at in range(10, 70, 10):
+        killed = told((float(at), Exited(life.run, "was ended by SIGKILL")), life=life)[0]
+        assert killed.act_at is not None
+        assert killed.act_at - at <= LAST_BACKOFF_ONCE_READY_S
+        again = told((killed.act_at, Tick()), life=killed)[0]
+        life = told((killed.act_at + 0.1, ReadinessSeen(again.run, None)), life=again)[0]
+        assert life.phase is Phase.READY
 
 
 def test_a_stable_life_forgets_its_crashes() -> None:
     """After living long enough, the next crash is the first of a row again; a quick one is the next of the row."""
     life = told((0.0, StartRequested()))[0]
     for run in range(1, 5):
-        life = told((run * 10.0, Exited(run, "ended")), (run * 10.0 + 9, Tick()), life=life)[0]
-    assert life.crashes == 4
-    old = told((life.started_at + STABLE_AFTER_S, Exited(life.run, "ended")), life=life)[0]
-    assert old.crashes == 1
+        life = told((run * 100.0, Exited(run, "ended")), (run * 100.0 + 90, Tick()), life=life)[0]
+    assert life.crashes == 4, "what was never ready has got over nothing, however long it tried"
+    life = told((life.started_at + 1, ReadinessSeen(life.run, None)), life=life)[0]
+    assert told((life.started_at + STABLE_AFTER_S, Exited(life.run, "ended")), life=life)[0].crashes == 5
+    assert told((life.started_at + 1 + STABLE_AFTER_S, Exited(life.run, "ended")), life=life)[0].crashes == 1
 
 
 def test_answers_about_an_earlier_process_are_ignored() -> None:

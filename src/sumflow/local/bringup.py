@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from confluent_kafka.admin import AdminClient
 
@@ -21,7 +22,6 @@ from sumflow.errors import StepError, SumflowError
 from sumflow.local import archive, jars, java, jvm, kafka, plan, postgres, process, topics
 from sumflow.local.datadir import DataDir
 from sumflow.local.lifecycle import Life, Phase
-from sumflow.local.supervisor import Supervisor
 from sumflow.settings import CommandSettings
 from sumflow.telemetry.health import HALTED
 from sumflow.topology.model import KafkaCluster, Topology
@@ -73,6 +73,17 @@ class Programs:
             self.note += f"; without a class archive, as {error.what}"
 
 
+class Runner(Protocol):
+    """Who runs the components: the supervisor."""
+
+    @property
+    def lives(self) -> Mapping[str, Life]:
+        """The state of every component, as of now."""
+
+    def start(self, names: Iterable[str]) -> None:
+        """Ask for components to run; those that do are left alone."""
+
+
 @dataclass(slots=True)
 class Bringup:
     """The steps that start a planned system.
@@ -87,7 +98,7 @@ class Bringup:
     topology: Topology
     machine: plan.Machine
     components: tuple[plan.Component, ...]
-    supervisor: Supervisor
+    supervisor: Runner
     admin: AdminClient | None = field(default=None)
 
     def recipe(self) -> list[steps.Step]:
@@ -124,7 +135,7 @@ class Bringup:
         home = self.machine.home
         for keeper in layout.zookeeper:
             keeper.data.mkdir(parents=True, exist_ok=True)
-            (keeper.data / "myid").write_text(f"{keeper.node_id}\n", encoding="ascii")
+            keeper.identity.write_text(f"{keeper.node_id}\n", encoding="ascii")
             name = f"zookeeper-{keeper.node_id - 1}"
             _write_properties(home, name, kafka.zookeeper_properties(layout, keeper))
         for node in layout.nodes:

@@ -12,7 +12,7 @@ import psutil
 
 from sumflow import steps
 from sumflow.errors import NotRunningError, SumflowError, UsageError
-from sumflow.local import credentials, datadir, detached, orphans, process, state, status
+from sumflow.local import credentials, datadir, detached, losses, orphans, process, state, status
 from sumflow.local.datadir import DataDir
 from sumflow.local.findings import Finding
 from sumflow.local.options import UpOptions
@@ -62,7 +62,7 @@ def up(options: UpOptions, reporter: steps.Reporter, when_up: Callable[[], None]
         if free:
             session.run(home, options, reporter, when_up)
             return True
-    require_same_and_healthy(home, options)
+    _join(home, options, reporter)
     return False
 
 
@@ -73,7 +73,7 @@ def up_detached(options: UpOptions, reporter: steps.Reporter) -> bool:
         if free:
             home.require_usable()
     if not free:
-        require_same_and_healthy(home, options)
+        _join(home, options, reporter)
         return False
     detached.start(home, options, reporter)
     return True
@@ -87,6 +87,17 @@ def temporary(options: UpOptions, reporter: steps.Reporter) -> Iterator[None]:
         yield
     finally:
         destroy(options.data_dir)
+
+
+def _join(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> None:
+    """Accept a system that is already up as asked, after making what it has lost anew; raise SumflowError as above."""
+    record = state.read(home)
+    if record and record.profile == options.profile and (lost := losses.gone(record)):
+        from sumflow.local import anew
+
+        anew.make(home, options, lost, reporter)
+    else:
+        require_same_and_healthy(home, options)
 
 
 def require_same_and_healthy(home: DataDir, options: UpOptions) -> None:

@@ -56,7 +56,12 @@ class Jvm:
         return done.stdout
 
 
+def format_mark(data: Path) -> Path:
+    """Return the file that every formatted log directory has."""
+    return data / "meta.properties"
+
+
 def format_node(jvm: Jvm, cluster_id: str, properties: Path, data: Path) -> None:
     """Format the log directory of a KRaft node, once."""
-    if not (data / "meta.properties").exists():
+    if not format_mark(data).exists():
         jvm.run(STORAGE_TOOL, "format", "-t", cluster_id, "-c", str(properties))

@@ -74,6 +74,11 @@ class ZooKeeper:
     peer_port: int
     election_port: int
 
+    @property
+    def identity(self) -> Path:
+        """The file that says which node this is."""
+        return self.data / "myid"
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

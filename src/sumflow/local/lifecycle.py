@@ -12,8 +12,11 @@ from typing import Final
 
 FIRST_BACKOFF_S: Final = 0.2
 LAST_BACKOFF_S: Final = 30.0
-STABLE_AFTER_S: Final = 30.0
-"""A process that lived this long has got over its last crash."""
+"""For what was never ready: it lacks something, and trying costs."""
+LAST_BACKOFF_ONCE_READY_S: Final = 3.0
+"""For what has worked: it was killed, and is missed."""
+STABLE_AFTER_S: Final = 10.0
+"""A process that was ready for this long has got over its last crash."""
 STARTING_PERIOD_S: Final = 0.05
 """How often a starting process is asked whether it is ready; afterwards the declared period counts."""
 
@@ -63,6 +66,8 @@ class Life:
     run: int = 0
     """Counts the processes started; an answer about an earlier one is ignored."""
     started_at: float = 0.0
+    ready_at: float | None = None
+    """Since when this run is ready, or was first."""
     ready_once: bool = False
     restarts: int = 0
     crashes: int = 0
@@ -122,9 +127,12 @@ Decision = tuple[Life, tuple[Action, ...]]
 _RUNNING: Final = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY})
 
 
-def backoff_s(crashes: int) -> float:
+def backoff_s(crashes: int, *, ready_once: bool = False) -> float:
     """Return how long to wait before the next start, after so many crashes in a row."""
-    return min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** max(0, min(crashes, 16) - 1))
+    return min(
+        LAST_BACKOFF_ONCE_READY_S if ready_once else LAST_BACKOFF_S,
+        FIRST_BACKOFF_S * 2.0 ** max(0, min(crashes, 16) - 1),
+    )
 
 
 def wake_at(life: Life) -> float | None:
@@ -151,6 +159,7 @@ def _spawned(life: Life, rules: Rules, now: float) -> Decision:
         phase=Phase.STARTING,
         run=life.run + 1,
         started_at=now,
+        ready_at=None,
         failed_ready=0,
         failed_live=0,
         act_at=now + rules.start_limit_s,
@@ -178,8 +187,9 @@ def _on_exit(life: Life, rules: Rules, event: Event, now: float) -> Decision:
     ended = replace(life, ask_ready_at=None, ask_live_at=None, last_exit=event.how)
     if life.phase is Phase.STOPPING:
         return replace(ended, phase=Phase.STOPPED, act_at=None, problem=""), ()
-    crashes = 1 if now - life.started_at >= STABLE_AFTER_S else life.crashes + 1
-    wait_s = backoff_s(crashes)
+    was_stable = life.ready_at is not None and now - life.ready_at >= STABLE_AFTER_S
+    crashes = 1 if was_stable else life.crashes + 1
+    wait_s = backoff_s(crashes, ready_once=life.ready_once)
     told = f"it {event.how}; the next start is in {wait_s:.1f} s"
     return replace(ended, phase=Phase.BACKOFF, crashes=crashes, act_at=now + wait_s, problem=told), ()
 
@@ -188,7 +198,10 @@ def _on_readiness(life: Life, rules: Rules, event: Event, now: float) -> Decisio
     if not isinstance(event, ReadinessSeen) or event.run != life.run or life.phase not in _RUNNING:
         return life, ()
     if event.problem is None:
-        ready = replace(life, phase=Phase.READY, ready_once=True, failed_ready=0, act_at=None, problem="")
+        ready_at = now if life.ready_at is None else life.ready_at
+        ready = replace(
+            life, phase=Phase.READY, ready_at=ready_at, ready_once=True, failed_ready=0, act_at=None, problem=""
+        )
         if life.phase is Phase.STARTING:
             # Not before: a start has a limit of its own, and an early liveness check would undercut it.
             first = max(now + rules.live_period_s, life.started_at + rules.live_delay_s)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from sumflow.errors import ManifestError
@@ -46,6 +47,8 @@ class Component:
     check_timeout_s: float = 1.0
     before_start: Callable[[], str] | None = None
     """Mends what an earlier life of the process left, before each start; returns what it did, in a line, or nothing."""
+    keeps: Path | None = None
+    """A file that its data has from before its first start on; without it the data is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,11 @@ def _coordination(layout: kafka.Layout, machine: Machine) -> Iterator[Component]
         port = node.client_port
         checks = ZooKeeperServes(port), ZooKeeperAlive(port, str(node.data))
         found = _java_component(name, "ZooKeeper node", "coordination", argv, machine, checks, port)
-        yield replace(found, before_start=partial(zookeeper.put_headless_logs_aside, node.data))
+        yield replace(
+            found,
+            before_start=partial(zookeeper.put_headless_logs_aside, node.data),
+            keeps=node.identity,
+        )
     for node_ in layout.nodes:
         if node_.port is None and node_.controller_port:
             yield _kafka_component(layout, node_, machine, "KRaft controller", "coordination", NODE_HEAP)
@@ -145,7 +152,9 @@ def _kafka_component(
     argv = machine.jvm.command(jvm.KAFKA, properties, heap=heap, flags=(_temporary_files(machine),))
     port = node.port or node.controller_port or 0
     what = f"Kafka {layout.cluster.version} {role}"
-    return _java_component(name, what, stage, argv, machine, (KafkaAnswers(port), KafkaAnswers(port)), port)
+    found = _java_component(name, what, stage, argv, machine, (KafkaAnswers(port), KafkaAnswers(port)), port)
+    # A broker with ZooKeeper makes its directory itself, and gets what was in it from the others.
+    return found if layout.zookeeper else replace(found, keeps=jvm.format_mark(node.data))
 
 
 def _temporary_files(machine: Machine) -> str:
@@ -178,6 +187,7 @@ def _database(database: Database, machine: Machine) -> Component:
         addresses=(f"127.0.0.1:{its.port}",),
         check_timeout_s=3.0,
         before_start=partial(postgres.end_strays, its.data),
+        keeps=postgres.version_file(its.data),
     )
 
 

@@ -115,9 +115,14 @@ def restore_command(archive: Path) -> str:
     return f"cp {shlex.quote(str(archive)).replace('%', '%%')}/%f %p"
 
 
+def version_file(data: Path) -> Path:
+    """Return the file that every initialised directory has."""
+    return data / "PG_VERSION"
+
+
 def initialise(server: Server) -> None:
     """Create the server's directory with its user, password and database, as a whole or not at all; keep an old one."""
-    if (server.data / "PG_VERSION").exists():
+    if version_file(server.data).exists():
         return
     draft = server.data.with_name(server.data.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)

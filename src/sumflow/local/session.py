@@ -24,6 +24,7 @@ from sumflow.local.process import Identity
 from sumflow.local.state import ComponentState, SystemPhase, SystemState
 from sumflow.local.supervisor import Supervisor
 from sumflow.settings import CommandSettings, load
+from sumflow.topology.model import Topology
 
 Tell = Callable[[str, str], None]
 """Hears what is stopped: a stage of stopping, and the components."""
@@ -105,20 +106,13 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
     mark = home.prepare(
         Mark(format=FORMAT, profile=options.profile, cluster_id=bringup.new_cluster_id(), port_base=base)
     )
-    _log_to(home)
+    log_to(home)
     _stop_leftovers(home)
     home.clear_run_files()
-    its_ports = ports.assign(topology, base)
-    preflight.require_free(its_ports)
-    programs = bringup.Programs(load(CommandSettings), topology.kafka, options.cache_dir, reporter)
-    with clear_disk_errors(options.cache_dir, "SUMFLOW_CACHE_DIR"):
-        steps.run([programs.step()], reporter)
-    assert programs.jvm is not None  # noqa: S101 -- the step has just been carried out
-    secrets = credentials.ensure(home.path / "secrets", topology.secrets)
-    machine = plan.Machine(home, its_ports, secrets, programs.jvm, mark.cluster_id, sys.executable, options.detours)
-    components = plan.components(topology, machine)
+    preflight.require_free(ports.assign(topology, mark.port_base))
+    machine, components = planned(topology, home, options, mark, reporter)
     layout = plan.kafka_layout(topology, machine)
-    names = discovery.table(topology, its_ports, layout.bootstrap)
+    names = discovery.table(topology, machine.ports, layout.bootstrap)
     record = SystemState(
         profile=options.profile,
         phase=SystemPhase.STARTING,
@@ -130,6 +124,20 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
     return Session(
         home, record, components, lambda supervisor: bringup.Bringup(topology, machine, components, supervisor).recipe()
     )
+
+
+def planned(
+    topology: Topology, home: DataDir, options: UpOptions, mark: Mark, reporter: steps.Reporter
+) -> tuple[plan.Machine, tuple[plan.Component, ...]]:
+    """Return what this machine gives a declared system, and its processes; the programs are there afterwards."""
+    programs = bringup.Programs(load(CommandSettings), topology.kafka, options.cache_dir, reporter)
+    with clear_disk_errors(options.cache_dir, "SUMFLOW_CACHE_DIR"):
+        steps.run([programs.step()], reporter)
+    assert programs.jvm is not None  # noqa: S101 -- the step has just been carried out
+    its_ports = ports.assign(topology, mark.port_base)
+    secrets = credentials.ensure(home.path / "secrets", topology.secrets)
+    machine = plan.Machine(home, its_ports, secrets, programs.jvm, mark.cluster_id, sys.executable, options.detours)
+    return machine, plan.components(topology, machine)
 
 
 def _component_state(component: plan.Component, life: Life, identity: Identity | None) -> ComponentState:
@@ -146,6 +154,7 @@ def _component_state(component: plan.Component, life: Life, identity: Identity |
         problem="" if life.phase is Phase.READY else life.problem,
         last_exit=life.last_exit,
         stop_signal=component.command.stop_signal,
+        keeps=str(component.keeps or ""),
     )
 
 
@@ -160,7 +169,7 @@ def _stop_leftovers(home: DataDir) -> None:
     orphans.stop_all(home, left, lambda names: log.info("stopping what was left running: %s", names))
 
 
-def _log_to(home: DataDir) -> None:
+def log_to(home: DataDir) -> None:
     """Write the supervisor's own events into the data directory, in two files of bounded size."""
     handler = logging.handlers.RotatingFileHandler(home.log("supervisor"), maxBytes=1 << 20, backupCount=1)
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")

@@ -40,6 +40,8 @@ class ComponentState(msgspec.Struct, frozen=True, kw_only=True):
     last_exit: str = ""
     stop_signal: int = signal.SIGTERM
     """Asks the process to end in good order."""
+    keeps: str = ""
+    """The file without which its data is gone."""
 
 
 class SystemState(msgspec.Struct, frozen=True, kw_only=True):

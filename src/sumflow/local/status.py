@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import psutil
 
 from sumflow.errors import NotRunningError
-from sumflow.local import postgres, state
+from sumflow.local import losses, postgres, state
 from sumflow.local.checks import problem_of
 from sumflow.local.datadir import DataDir
 from sumflow.local.process import Identity
@@ -119,7 +120,8 @@ def _supervisor(identity: Identity) -> SupervisorStatus | None:
 
 def _component(home: DataDir, record: ComponentState) -> ComponentStatus:
     process = record.process.find() if record.process else None
-    problem = problem_of(record.readiness, _ASK_TIMEOUT_S) if process else record.problem or "it does not run"
+    lost = losses.problem(Path(record.keeps) if record.keeps else None)
+    problem = lost or problem_of(record.readiness, _ASK_TIMEOUT_S) if process else record.problem or "it does not run"
     phase = record.phase if process or record.phase in ("waiting", "restarting", "stopped") else "dead"
     return ComponentStatus(
         name=record.name,

@@ -19,7 +19,7 @@ from typing import Final
 import psutil
 
 from sumflow.errors import SumflowError
-from sumflow.local import process
+from sumflow.local import losses, process
 from sumflow.local.checks import Check, problem_of
 from sumflow.local.lifecycle import (
     Action,
@@ -168,6 +168,7 @@ class Supervisor:
 
     def _spawn(self, component: Component, run: int) -> None:
         try:
+            losses.require(component.keeps)
             if component.before_start and (mended := component.before_start()):
                 _log.warning("%s: %s", component.name, mended)
             started = process.start(component.command)
@@ -190,7 +191,7 @@ class Supervisor:
         run: int,
         answer: type[ReadinessSeen] | type[LivenessSeen],
     ) -> None:
-        problem = problem_of(check, component.check_timeout_s)
+        problem = losses.problem(component.keeps) or problem_of(check, component.check_timeout_s)
         self._events.put((component.name, answer(run, problem)))
 
     def _send(self, name: str, how: Callable[[int], None]) -> None:
