@@ -145,3 +145,30 @@ def test_a_rebuild_that_is_killed_in_the_middle_has_changed_nothing(system: Syst
     assert [(f["kind"], f["subject"]) for f in audited["findings"]] == [("altered", "total")]
     assert system.total() == total + 7
     _rebuilt(system, total)
+
+
+def _removed(system: System, *components: str) -> None:
+    """Remove data under running components: status says so and what to type, and that makes it anew."""
+    for component in components:
+        shutil.rmtree(system.data_dir / "data" / component)
+    assert "`sumflow up` makes it anew" in system.components()[components[0]]["problem"]
+    told = system.run("up", "--detach")
+    assert f"{', '.join(components)}: the data was gone and is made anew, empty" in told
+    assert "made anew" in (system.data_dir / "logs" / "supervisor.log").read_text()
+
+
+def test_kafka_and_the_totalizers_database_are_removed_under_the_running_system(system: System) -> None:
+    """One `up`, without a `down`, brings both back, and the audit tells what they lack until a rebuild."""
+    total = system.total()
+    _removed(system, "kafka-0", "totalizer-postgres-0")
+    assert system.json("audit", code=1)["findings"]
+    _rebuilt(system, total)
+
+
+def test_the_adders_database_is_removed_under_the_running_system(system: System) -> None:
+    """An empty one takes additions at once; what was counted before is called invented until it is taken back."""
+    _removed(system, "adder-postgres-0")
+    system.run("add", "20", "22")
+    assert {found["kind"] for found in system.json("audit", code=1)["findings"]} == {"invented"}
+    system.run("rebuild", "--take-back", "--yes")
+    assert (system.total(), system.json("audit")["clean"]) == (42, True)

@@ -79,6 +79,18 @@ def test_a_zookeeper_node_is_not_restarted_for_its_peers(tmp_path: Path) -> None
     assert "log.1" in node.before_start()
 
 
+def test_what_is_data_and_cannot_come_from_others_is_known_by_a_file() -> None:
+    """Databases, KRaft nodes and ZooKeeper nodes; brokers beside ZooKeeper fill an empty directory from each other."""
+    kept = {name: component.keeps for name, component in planned("dev")[2].items() if component.keeps}
+    assert {name: path.name for name, path in kept.items()} == {
+        "kafka-0": "meta.properties",
+        "adder-postgres-0": "PG_VERSION",
+        "totalizer-postgres-0": "PG_VERSION",
+    }
+    kinds = {name.rpartition("-")[0] for name, component in planned("spec")[2].items() if component.keeps}
+    assert kinds == {"zookeeper", "adder-postgres", "totalizer-postgres"}
+
+
 def test_a_totalizer_keeps_its_name_in_the_consumer_group() -> None:
     """A copy that is started again is the member that it was; who reads no topic has no such name."""
     env = {name: component.command.env for name, component in planned("kraft")[2].items()}
