@@ -6,16 +6,19 @@ advisory locks that live as long as their session. `test_stores` holds it to a r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
 
 from sumflow.adder.session import SQL
+from sumflow.audit.reading import SQL as AUDIT
+from sumflow.database import queries
 from tests.simulation.storage import Blocked, Journal, Rows, Table, Write, broken_connection, parsed
 
+RECOVERY: Final = queries("sumflow.recovery")
 Parameters = dict[str, Any]
 Result = tuple[Rows, int]
 
@@ -280,6 +283,49 @@ class AdderStore:
                 drained.append((number,))
         return drained, len(drained)
 
+    def published(self, _: Session, __: Parameters) -> Result:
+        """How far each lane is published."""
+        rows: Rows = [(row.lane, row.published_seq) for row in self.lanes.values() if row.published_seq]
+        return rows, len(rows)
+
+    def accepted(self, _: Session, __: Parameters) -> Result:
+        """Every lane; the outbox is young and has all of each."""
+        rows: Rows = [
+            (row.lane, number, row.last_seq, row.published_seq, row.counted, row.sum, row.partition, False)
+            for number, row in self.lanes.items()
+        ]
+        return rows, len(rows)
+
+    def outbox_days(self, _: Session, __: Parameters) -> Result:
+        """One day."""
+        return [("events_20260102",)], 1
+
+    def tails(self, _: Session, p: Parameters) -> Result:
+        """What the outbox has beyond marks, by lane and name."""
+        found: dict[tuple[int, str], tuple[int, int]] = {}
+        for number, mark in zip(p["numbers"], p["marks"], strict=True):
+            beyond = [event for (of, seq), event in self.events.items() if of == number and seq > mark]
+            for _, x, y, _, _, name in beyond or [(0, 0, 0, None, None, None)]:
+                had = found.get((number, name or ""), (0, 0))
+                found[number, name or ""] = (had[0] + bool(beyond), had[1] + x + y)
+        return [(*key, *tally) for key, tally in found.items()], len(found)
+
+    def accepted_totals(self, _: Session, __: Parameters) -> Result:
+        """What all lanes have under each name."""
+        return self._names(self.lanes.keys())
+
+    def accepted_names(self, _: Session, __: Parameters) -> Result:
+        """The same of those that were ever published."""
+        return self._names({number for number, row in self.lanes.items() if row.partition is not None})
+
+    def _names(self, numbers: Collection[int]) -> Result:
+        names: dict[str, tuple[int, int]] = {}
+        for (number, name), (count, value) in self.lane_totals.items():
+            if number in numbers:
+                had = names.get(name, (0, 0))
+                names[name] = (had[0] + count, had[1] + value)
+        return [(name, *tally) for name, tally in names.items()], len(names)
+
 
 _HANDLERS: dict[str, Callable[[AdderStore, Session, Parameters], Result]] = {
     "BEGIN": AdderStore.begin,
@@ -299,4 +345,10 @@ _HANDLERS: dict[str, Callable[[AdderStore, Session, Parameters], Result]] = {
     SQL.record_published: AdderStore.record_published,
     SQL.close_abandoned: AdderStore.close_abandoned,
     SQL.finish_drained: AdderStore.finish_drained,
+    AUDIT.published: AdderStore.published,
+    AUDIT.accepted: AdderStore.accepted,
+    AUDIT.outbox_days: AdderStore.outbox_days,
+    AUDIT.tails: AdderStore.tails,
+    AUDIT.accepted_totals: AdderStore.accepted_totals,
+    RECOVERY.accepted_names: AdderStore.accepted_names,
 }

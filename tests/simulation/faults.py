@@ -11,11 +11,11 @@ from tests.simulation.happenings import (
     client_sends,
     messages_are_acknowledged,
     messages_arrive,
-    relay_goes_on,
+    something_is_acknowledged,
     time_passes,
-    writer_goes_on,
 )
 from tests.simulation.processes import Member
+from tests.simulation.rebuilding import adder_database_is_restored, totalizer_database_is_lost, totals_are_rebuilt
 from tests.simulation.tasks import Task
 from tests.simulation.totalizer_store import STATEMENTS
 from tests.simulation.world import World
@@ -54,12 +54,6 @@ def client_uses_an_id_again(world: World) -> bool:
     if known:
         world.add_rival(world.pick(known))
     return bool(known)
-
-
-def _something_is_acknowledged(world: World) -> bool:
-    for happening in (client_sends, writer_goes_on, relay_goes_on, messages_arrive, messages_are_acknowledged):
-        happening(world)
-    return True
 
 
 def _go_on_to_some_point(world: World, task: Task, occasions: Sequence[Fault]) -> None:
@@ -277,7 +271,7 @@ def retention_passes(world: World) -> bool:
 
 
 _WRITES: Final = (client_sends, client_sends, client_repeats_acknowledged, client_sends_twice, adder_is_stopped)
-_PUBLISHES: Final = (time_passes, _something_is_acknowledged, messages_are_acknowledged, relay_is_stopped)
+_PUBLISHES: Final = (time_passes, something_is_acknowledged, messages_are_acknowledged, relay_is_stopped)
 
 FAULTS: Final[list[Fault]] = [
     client_gives_up,
@@ -314,6 +308,9 @@ FAULTS: Final[list[Fault]] = [
     kafka_offsets_are_lost,
     topic_is_recreated,
     retention_passes,
+    totals_are_rebuilt,
+    totalizer_database_is_lost,
+    adder_database_is_restored,
     foreign_event_comes,
     foreign_event_comes_again,
     garbage_comes,

@@ -97,6 +97,13 @@ def time_passes(_: World) -> bool:
     return True
 
 
+def something_is_acknowledged(world: World) -> bool:
+    """An addition goes some of its way to the topic, or all of it."""
+    for happening in (client_sends, writer_goes_on, relay_goes_on, messages_arrive, messages_are_acknowledged):
+        happening(world)
+    return True
+
+
 WORK: Final[list[Happening]] = [
     time_passes,
     client_sends,

@@ -13,6 +13,7 @@ from sumflow.totalizer.machine import Consuming, Halted
 from tests.simulation.clock import CLOCK
 from tests.simulation.faults import AFTERMATH, FAULTS, IN_GOOD_ORDER, Fault
 from tests.simulation.happenings import WORK, Happening, may_send
+from tests.simulation.rebuilding import audit
 from tests.simulation.storage import Violation
 from tests.simulation.world import World
 
@@ -226,6 +227,13 @@ class History:
         halted = {p for p, owner in enumerate(world.owners) if self._must_halt(owner)}
         if world.is_quiet and (heard := [what for member in world.members for what in member.complaints.heard]):
             raise Violation(f"nothing was done but ordinary work, and a totalizer had {heard[0]}")
+        if truth.rebuilds and not halted and not truth.has_more():
+            audit(world)
+        self._check_counted(halted)
+
+    def _check_counted(self, halted: set[int]) -> None:
+        """Everything that is kept is counted, but what the totalizer must not read."""
+        world, truth = self.world, self.world.truth
         for row in truth.adder.lanes.values():
             mark = truth.totalizer.marks.get(row.lane)
             if row.last_seq and row.partition not in halted and (mark is None or mark.mark < row.last_seq):

@@ -1,69 +1,16 @@
-"""Mutants of the protocol: lines of the real code, changed in memory. Each breaks a rule that a history must miss.
-
-A mutant names the text that it changes, so it fails loudly when the code moves on without it.
-"""
+"""Mutants of the protocol: each breaks a rule that a history must miss."""
 
 from __future__ import annotations
-import __future__
 
-import inspect
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from types import CodeType, FunctionType
-from typing import Any, Final
+from typing import Final
 
 from sumflow.adder import grouping, lanes, publisher, relay_session, requests, session, writer
 from sumflow.sums import event
 from sumflow.totalizer import consumer, fold, ledger, machine, positions, records
 from tests.simulation.adder_store import AdderStore
+from tests.simulation.mutant import Mutant
+from tests.simulation.rebuild_mutants import REBUILD_MUTANTS
 from tests.simulation.totalizer_store import Connection
-
-Function = Callable[..., Any]
-Edit = tuple[Function, str, str]
-"""A function, a text that its source has once, and what stands there instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A broken protocol.
-
-    Args:
-        name: the rule that it breaks.
-        edits: how.
-        seed: a history that kills it.
-    """
-
-    name: str
-    edits: tuple[Edit, ...]
-    seed: int
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Run with the broken protocol."""
-        with ExitStack() as stack:
-            for function in {function for function, _, _ in self.edits}:
-                edits = [(old, new) for edited, old, new in self.edits if edited is function]
-                stack.enter_context(_edited(function, edits))
-            yield
-
-
-@contextmanager
-def _edited(function: Function, edits: list[tuple[str, str]]) -> Iterator[None]:
-    assert isinstance(function, FunctionType)
-    source = textwrap.dedent(inspect.getsource(function))
-    for old, new in edits:
-        assert source.count(old) == 1, f"{function.__qualname__} has {old!r} {source.count(old)} times"
-        source = source.replace(old, new)
-    changed = compile(source, inspect.getfile(function), "exec", __future__.annotations.compiler_flag)
-    code = next(constant for constant in changed.co_consts if isinstance(constant, CodeType))
-    original, function.__code__ = function.__code__, code
-    try:
-        yield
-    finally:
-        function.__code__ = original
-
 
 _WRITE: Final = consumer.KafkaToTotal._write
 _COMMIT: Final = session.LaneSession._commit
@@ -85,12 +32,12 @@ MUTANTS: Final = [
     Mutant(
         "call a COMMIT without an answer undone",
         ((_COMMIT, "self.outcome_is_open and _may_have_committed(error)", "False"),),
-        166,
+        305,
     ),
     Mutant(
         "remember request ids outside of the transaction",
         ((_COMMIT, 'await self._cursor.execute("BEGIN")', "pass"),),
-        2,
+        37,
     ),
     Mutant("forget request ids", ((_COMMIT, "if not with_id:", "if True:"),), 7),
     Mutant(
@@ -104,7 +51,7 @@ MUTANTS: Final = [
             (AdderStore.open_lane, "number = max(self.lanes, default=0) + 1", "number = 1"),
             (AdderStore.store_group, "row.last_seq != before", "False"),
         ),
-        2,
+        3,
     ),
     Mutant(
         "use the lane again after reconnecting",
@@ -113,7 +60,7 @@ MUTANTS: Final = [
             (AdderStore.store_group, "row.last_seq != before or row.closed", "False"),
             (AdderStore.store_group, "before + 1)", "row.last_seq + 1)"),
         ),
-        19,
+        4,
     ),
     Mutant(
         "record what is sent as published",
@@ -126,13 +73,13 @@ MUTANTS: Final = [
     Mutant(
         "take a failed delivery for acknowledged",
         ((publisher.Publisher._delivered, "self._fail(error)\n        return", "pass"),),
-        9,
+        73,
     ),
-    Mutant("record the highest acknowledgement", ((lanes.Prefix.add, "self._ahead.add(seq)", "self.end = seq"),), 9),
+    Mutant("record the highest acknowledgement", ((lanes.Prefix.add, "self._ahead.add(seq)", "self.end = seq"),), 98),
     Mutant(
         "begin a claimed lane at its end",
         ((relay_session.RelaySession._claim, "partition, published_seq)\n", "partition, lane.last_seq)\n"),),
-        2,
+        4,
     ),
     Mutant(
         "go on with a producer that failed",
@@ -140,7 +87,7 @@ MUTANTS: Final = [
             (relay_session.RelaySession._publish, " and publisher.failure is None:", ":"),
             (publisher.Publisher.has_room, " and self.failure is None", ""),
         ),
-        9,
+        73,
     ),
     Mutant(
         "close a lane while its writer lives",
@@ -148,12 +95,12 @@ MUTANTS: Final = [
             (AdderStore.close_abandoned, "(1, number) not in self.advisory and", ""),
             (AdderStore.store_group, " or row.closed", ""),
         ),
-        3,
+        9,
     ),
     Mutant(
         "finish a lane that is not published to its end",
         ((AdderStore.finish_drained, " and row.published_seq == row.last_seq", ""),),
-        2,
+        4,
     ),
     Mutant(
         "leave the lanes of dead writers open", ((AdderStore.close_abandoned, "and not row.closed", "and False"),), 3
@@ -168,7 +115,7 @@ MUTANTS: Final = [
         ((relay_session.RelaySession._survey, "claim.sent_seq:", "2**63:"),),
         14,
     ),
-    Mutant("skip the compare-and-set of offsets", ((ledger._lock_offsets, "if found != expected:", "if False:"),), 4),
+    Mutant("skip the compare-and-set of offsets", ((ledger._lock_offsets, "if found != expected:", "if False:"),), 87),
     Mutant(
         "take what another consumer refused for counted",
         ((_WRITE, "machine.Trouble(str(lost))", "machine.Committed(batch.next_offsets)"),),
@@ -181,36 +128,36 @@ MUTANTS: Final = [
     ),
     Mutant("mark before write", ((ledger.record_batch, "_count_lanes(", _MARK_FIRST),), 0),
     Mutant("write before mark", ((ledger.record_batch, "_finish(", "connection.commit()\n    _finish("),), 0),
-    Mutant("drop what is ahead", ((fold.fold_lane, "tuple(ahead.values())", "()"),), 9),
-    Mutant("count what is ahead", ((fold.fold_lane, "if read.seq == mark + 1:", "if read.seq > mark:"),), 9),
+    Mutant("drop what is ahead", ((fold.fold_lane, "tuple(ahead.values())", "()"),), 197),
+    Mutant("count what is ahead", ((fold.fold_lane, "if read.seq == mark + 1:", "if read.seq > mark:"),), 76),
     Mutant("count duplicates", ((fold.fold_lane, "if read.seq == mark + 1:", "if read.seq <= mark + 1:"),), 8),
-    Mutant("leave what is parked", ((ledger._count_lanes, "if parked}", "if False}"),), 9),
+    Mutant("leave what is parked", ((ledger._count_lanes, "if parked}", "if False}"),), 197),
     Mutant(
         "keep what was parked and counts now",
-        ((Connection.unpark, "self._set(self._store.parked, (lane, seq), None)", "pass"),),
-        9,
+        ((Connection.unpark, "self.set(self.store.parked, (lane, seq), None)", "pass"),),
+        197,
     ),
-    Mutant("forget the sum of what was parked", ((ledger._unpark, "change.sum + int(total)", "change.sum"),), 9),
+    Mutant("forget the sum of what was parked", ((ledger._unpark, "change.sum + int(total)", "change.sum"),), 319),
     Mutant(
         "forget that the mark passed what was parked",
         ((ledger._unpark, "change.mark, change.count", "_, change.count"),),
-        9,
+        319,
     ),
     Mutant(
         "answer a repeat in the same group with another position",
         ((grouping.Placed.known, "self.last_seq", "self.last_seq - 1"),),
         96,
     ),
-    Mutant("ignore the topic's identity", ((positions.decide_identity, "if others :=", "if False and"),), 30),
+    Mutant("ignore the topic's identity", ((positions.decide_identity, "if others :=", "if False and"),), 10),
     Mutant(
         "go to the earliest offset silently",
         ((positions.decide_positions, "return Halt(reason,", "positions[partition] = first; continue; Halt(reason,"),),
-        45,
+        4,
     ),
     Mutant(
         "go to the latest offset silently",
         ((positions.decide_positions, "return Halt(reason,", "positions[partition] = end; continue; Halt(reason,"),),
-        45,
+        4,
     ),
     Mutant(
         "step over a record that cannot be read",
@@ -222,20 +169,20 @@ MUTANTS: Final = [
                 "m) for m in messages if not m.error()]",
             ),
         ),
-        6,
+        3,
     ),
     Mutant(
         "count from offsets that are not the stored ones",
         ((ledger._lock_offsets, "if found != expected:", "if len(found) != len(expected):"),),
-        4,
+        87,
     ),
     Mutant(
-        "trust a position while nothing is read", ((positions.have_moved, "return any(", "return False and any("),), 235
+        "trust a position while nothing is read", ((positions.have_moved, "return any(", "return False and any("),), 21
     ),
     Mutant(
         "start where Kafka's copy of the offsets is",
         ((consumer.KafkaToTotal._look_up, "found = decide", "found = self._consumer.committed or decide"),),
-        4,
+        12,
     ),
     Mutant("count a named addition in the one total", ((fold.fold_lane, "if counted.total:", "if False:"),), 0),
     Mutant(
@@ -250,12 +197,12 @@ MUTANTS: Final = [
         ),
         0,
     ),
-    Mutant("forget the name of what was parked", ((ledger._unpark, "if name and count:", "if False:"),), 9),
-    Mutant("park without the name", ((ledger._park, "e.total for _, e in", '"" for _, e in'),), 9),
+    Mutant("forget the name of what was parked", ((ledger._unpark, "if name and count:", "if False:"),), 319),
+    Mutant("park without the name", ((ledger._park, "e.total for _, e in", '"" for _, e in'),), 319),
     Mutant(
         "let one lane's name hide another's",
         ((ledger._include, "tally(named, name, brought.count, brought.sum)", "named[name] = brought"),),
-        2,
+        9,
     ),
     Mutant("publish without the name", ((publisher.Publisher.publish, "if total:", "if False:"),), 0),
     Mutant("store without the name", ((grouping.columns, "any(request.totals for request in requests)", "False"),), 0),
@@ -269,23 +216,23 @@ MUTANTS: Final = [
     Mutant(
         "say of what waits that it may be stored",
         ((writer.Writer._serve, "self._queue.take_all(), _NOT_STORED", "self._queue.take_all(), _OPEN"),),
-        21,
+        68,
     ),
     Mutant(
         "say that a request may be stored whose commit was not sent",
         ((_COMMIT, "    self.outcome_is_open = False\n    self.last_seq", "    self.last_seq"),),
-        21,
+        28,
     ),
     Mutant(
         "believe that a server that stops has not committed",
         ((session._may_have_committed, '("08", "57P")', '"08"'),),
-        619,
+        932,
     ),
     Mutant("answer who has gone", ((writer._answer, "request.answer.done()", "False"),), 63),
     Mutant(
         "store on a lane that was closed",
         ((session.LaneSession._insert, "self._cursor.rowcount != 1", "self._cursor.rowcount > 1"),),
-        2,
+        50,
     ),
     Mutant(
         "give other numbers the answer of their id",
@@ -295,15 +242,15 @@ MUTANTS: Final = [
     Mutant(
         "leave the second numbers out of a request's fingerprint",
         ((requests.Request.digest, 'numbers.update(array("q", self.ys).tobytes())', "pass"),),
-        24,
+        37,
     ),
     Mutant(
         "leave the names out of a request's fingerprint",
         ((requests.Request.digest, "if not self.totals:", "if True:"),),
-        200,
+        37,
     ),
     Mutant(
-        "never answer a repeat in the same group", ((grouping.split_repeats, "repeats.append(request)", "pass"),), 24
+        "never answer a repeat in the same group", ((grouping.split_repeats, "repeats.append(request)", "pass"),), 37
     ),
     Mutant(
         "forget what is announced while a lane is read",
@@ -325,12 +272,12 @@ MUTANTS: Final = [
     Mutant(
         "take what counts for what is gone of what was parked",
         ((ledger._unpark, "change.parked -= gone", "change.parked -= count"),),
-        9,
+        197,
     ),
     Mutant(
         "begin a partition that nobody has read where Kafka begins",
         ((positions.decide_positions, "else 0 for", "else facts.first_offsets[partition] for"),),
-        45,
+        4,
     ),
     Mutant(
         "move the offset of one partition only",
@@ -340,21 +287,21 @@ MUTANTS: Final = [
     Mutant(
         "forget the positions of partitions that a batch lacks",
         ((machine._progress, "{**positions, **next_offsets}", "next_offsets"),),
-        2,
+        8,
     ),
-    Mutant("never look at the topic again", ((machine._tick, "case _ if now_s >=", "case _ if 0 * now_s >="),), 40),
+    Mutant("never look at the topic again", ((machine._tick, "case _ if now_s >=", "case _ if 0 * now_s >="),), 21),
     Mutant(
         "count an event of another producer each time",
         ((ledger._count_foreign, "[events[event_id] for (event_id,) in new]", "list(events.values())"),),
         79,
     ),
-    Mutant("count a copy of a lane's event", ((records._refuse_copy, "if 0 < seq < SEQ_END:", "if False:"),), 127),
-    Mutant("keep nothing apart of other producers", ((ledger._count_foreign, "if counted:", "if False:"),), 21),
+    Mutant("count a copy of a lane's event", ((records._refuse_copy, "if 0 < seq < SEQ_END:", "if False:"),), 24),
+    Mutant("keep nothing apart of other producers", ((ledger._count_foreign, "if counted:", "if False:"),), 28),
     Mutant("put nothing aside", ((ledger._bury, "if not poison:", "if True:"),), 22),
     Mutant(
         "stay at what cannot be read",
         ((records.sort, "    batch.next_offsets[", "    else: batch.next_offsets["),),
-        121,
+        46,
     ),
     Mutant(
         "take half of a lane's headers for none",
@@ -364,7 +311,8 @@ MUTANTS: Final = [
     Mutant(
         "take headers at their word",
         ((records._take, "event.event_id.int != identity.id_base + seq", "event.event_id.int == 0"),),
-        113,
+        27,
     ),
-    Mutant("take a result at its word", ((event.decode, "numbers.x + numbers.y != numbers.result", "False"),), 22),
+    Mutant("take a result at its word", ((event.decode, "numbers.x + numbers.y != numbers.result", "False"),), 26),
+    *REBUILD_MUTANTS,
 ]

@@ -11,8 +11,10 @@ from uuid import UUID
 import psycopg
 
 from sumflow.adder.session import SQL
+from sumflow.audit.reading import SQL as AUDIT
 from sumflow.database import array_of_numbers, array_of_texts, newest_migration
 from tests.simulation.adder_store import AdderStore, Session
+from tests.simulation.rebuild_store import RECOVERY
 from tests.simulation.storage import Blocked
 
 WRITERS: Final = (0, 1)
@@ -65,6 +67,8 @@ class BothAdders:
             self._reconnect(self.random.randrange(len(self.pairs)))
         elif self.random.random() < 0.6:
             self._write(self.pairs[self.random.choice(WRITERS)])
+        elif self.random.random() < 0.2:
+            self._read(self.pairs[self.random.choice(RELAYS)])
         else:
             self._relay(self.pairs[self.random.choice(RELAYS)])
 
@@ -114,6 +118,17 @@ class BothAdders:
             return  # PostgreSQL counts how often; a relay claims what nobody has
         if numbers:
             self._both(pair, statement, parameters)
+
+    def _read(self, pair: Pair) -> None:
+        numbers = sorted(self.store.lanes)
+        statements: list[tuple[str, dict[str, Any]]] = [
+            (AUDIT.published, {}),
+            (AUDIT.accepted, {"kept_since": datetime(2026, 1, 1, tzinfo=UTC)}),
+            (AUDIT.tails, {"numbers": numbers, "marks": [self.random.randint(0, 3) for _ in numbers]}),
+            (AUDIT.accepted_totals, {}),
+            (RECOVERY.accepted_names, {}),
+        ]
+        self._both(pair, *self.random.choice(statements))
 
     def _number(self) -> int:
         return self.random.randint(1, max(self.store.lanes, default=0) + 1)

@@ -10,10 +10,16 @@ from uuid import UUID
 
 import psycopg
 
+from sumflow.audit.facts import Accepted, Cut, Extent
+from sumflow.audit.reading import read_totalizer
+from sumflow.recovery import rebuild as recovery
+from sumflow.recovery.plan import Plan, plan
 from sumflow.sums.event import Event, Payload
+from sumflow.sums.totals import Tally
 from sumflow.totalizer import ledger, upkeep
 from sumflow.totalizer.positions import TopicFacts
 from sumflow.totalizer.records import Batch, ForeignEvent, LaneEvent, Poison
+from tests.simulation.rebuild_store import RebuildConnection
 from tests.simulation.totalizer_store import Connection, TotalizerStore
 
 TOPIC_ID: Final = UUID(int=5)
@@ -38,6 +44,7 @@ class BothTotalizers:
     offsets: dict[int, int] = field(default_factory=dict)
     counted: int = 0
     settled: int = 0
+    rebuilt: int = 0
 
     def __post_init__(self) -> None:
         self.store = TotalizerStore(lambda _: None)
@@ -106,6 +113,36 @@ class BothTotalizers:
         if is_kept:
             connection.commit()
         return _essence(outcome)
+
+    def rebuild(self) -> None:
+        """Rebuild both, kept or rolled back, to books of an adder that are made up; both were read alike before."""
+        simulated, real = RebuildConnection(self.store), self.real
+        found, expected = (read_totalizer(connection, "sums") for connection in (real, simulated))  # type: ignore[arg-type]
+        for rows in (found, expected):
+            del rows["dead_letter_count"]  # a column of offsets that decides nothing, and is not simulated
+            rows["dead_letters"] = sorted(rows["dead_letters"], key=lambda letter: letter.place)
+        assert found == expected, f"PostgreSQL: {found}\nsimulated: {expected}"
+        topic, decided = self._plan(found)
+        is_kept = self.random.random() < 0.8
+        with real.transaction(force_rollback=not is_kept):
+            recovery._write(real, "sums", topic, decided)
+        recovery._write(simulated, "sums", topic, decided)  # type: ignore[arg-type]
+        if is_kept:
+            simulated.commit()
+            self.offsets = dict(decided.starts)
+            self.rebuilt += 1
+        self._compare()
+
+    def _plan(self, seen: dict[str, Any]) -> tuple[Cut, Plan]:
+        ends = {partition: self.random.randint(0, 9) for partition in range(PARTITIONS)}
+        topic = Cut(topic_id=TOPIC_ID, extents={partition: Extent(0, end) for partition, end in ends.items()})
+        lanes = {lane: self.random.randint(0, 4) for lane in _LANES if self.random.random() < 0.7}
+        accepted = {
+            lane: Accepted(number, last, 0, last, last * 7, self.random.choice([0, 1, None]))
+            for number, (lane, last) in enumerate(lanes.items(), 1)
+        }
+        names = {name: Tally(2, 9) for name in TOTALS if name and self.random.random() < 0.5}
+        return topic, plan(Cut(topic_id=TOPIC_ID, extents=topic.extents, accepted=accepted, **seen), names)
 
     def _compare(self) -> None:
         store, ask = self.store, self._ask

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from tests.simulation.history import History
-from tests.simulation.mutants import Mutant
+from tests.simulation.mutant import Mutant
 from tests.simulation.simulated import simulated
 from tests.simulation.storage import Violation
 

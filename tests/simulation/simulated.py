@@ -14,7 +14,9 @@ from unittest.mock import patch
 import psycopg
 
 from sumflow.adder import publisher, relay_session, session, writer
+from sumflow.audit import reading
 from sumflow.database import backoff
+from sumflow.recovery import rebuild
 from sumflow.totalizer import consumer, records
 from tests.simulation.clock import CLOCK
 from tests.simulation.kafka import Consumer, Topic
@@ -49,6 +51,10 @@ async def _now(function: Any, *arguments: Any) -> Any:
 
 async def _connect(store: Any, **_: object) -> Connection:
     return Connection(store)
+
+
+def _reading(books: Any, whose: str) -> Any:
+    return books.connected(whose)
 
 
 def _moment(_: tzinfo) -> datetime:
@@ -89,6 +95,9 @@ def simulated() -> Iterator[None]:
         (consumer, "_log", NOTHING),
         (consumer, "time", CLOCK),
         (consumer, "broker", brokers),
+        (reading, "connected", _reading),
+        (rebuild, "connected", _reading),
+        (rebuild, "psycopg", SimpleNamespace(connect=lambda books, **_: books.writing(), Error=psycopg.Error)),
         (consumer, "Session", lambda settings, _: Transactions(settings.totals)),
     ]
     records.lane_identity.cache_clear()  # what it knows is of another world

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation import runner
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.test_simulation import ORDINARY
 
 

@@ -15,6 +15,7 @@ from tests.totalizer.conftest import settings_for
 pytestmark = pytest.mark.integration
 STATEMENTS = 800
 TRANSACTIONS = 200
+BATCHES_BETWEEN_REBUILDS = 5
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -38,3 +39,17 @@ def test_the_totalizers_database_answers_as_postgresql(database_url: str, seed: 
     both.close()
     assert both.counted > TRANSACTIONS / 2
     assert both.settled > TRANSACTIONS / 20
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_rebuild_leaves_the_same_in_both(database_url: str, seed: int) -> None:
+    """Among batches, what an audit reads of the totalizer and what a rebuild makes of it are the same in both."""
+    migrate(settings_for(database_url, "127.0.0.1:1", "sums"), "sumflow.totalizer")
+    both = BothTotalizers(database_url, Random(seed))  # noqa: S311
+    for number in range(TRANSACTIONS):
+        both.step()
+        if number % BATCHES_BETWEEN_REBUILDS == 0:
+            both.rebuild()
+    both.close()
+    assert both.rebuilt > TRANSACTIONS / BATCHES_BETWEEN_REBUILDS / 2
+    assert both.counted > TRANSACTIONS / 4

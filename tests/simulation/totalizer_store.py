@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -94,17 +94,20 @@ class Connection:
         breaks: tells before each statement whether the connection breaks there.
     """
 
+    handlers: ClassVar[dict[str, Callable[[Any, Parameters], Rows]]] = {}
+    """What carries out each query."""
+
     def __init__(self, store: TotalizerStore, breaks: Callable[[str], bool] | None = None) -> None:
-        self._store = store
+        self.store = store
         self._breaks = breaks
         self._writes: Writes = {}
         self._rows: Rows = []
 
     def execute(self, query: str, parameters: Parameters | None = None) -> Connection:
         """Run one statement; the rows are there until the next."""
-        handler = _HANDLERS[query]
+        handler = self.handlers[query]
         if self._breaks and self._breaks(handler.__name__):
-            self._store.failures[handler.__name__] += 1
+            self.store.failures[handler.__name__] += 1
             raise broken_connection()
         self._rows = handler(self, parameters or {})
         return self
@@ -123,14 +126,21 @@ class Connection:
 
     def commit(self) -> None:
         """Make what was written so far permanent."""
-        self._store.commit(self._writes)
+        self.store.commit(self._writes)
         self._writes = {}
 
-    def _get(self, table: Table, key: Any) -> Any:
+    def get(self, table: Table, key: Any) -> Any:
+        """Return a row as this transaction sees it; None if there is none."""
         _, changed = self._writes.get(id(table), _UNCHANGED)
         return changed[key] if key in changed else table.get(key)
 
-    def _set(self, table: Table, key: Any, value: Any) -> None:
+    def rows_of(self, table: Table) -> Table:
+        """Return a whole table as this transaction sees it."""
+        _, changed = self._writes.get(id(table), _UNCHANGED)
+        return {key: row for key, row in {**table, **changed}.items() if row is not None}
+
+    def set(self, table: Table, key: Any, value: Any) -> None:
+        """Write a row; None deletes it."""
         changed = self._writes.get(id(table))
         if changed is None:
             changed = self._writes[id(table)] = (table, {})
@@ -138,37 +148,37 @@ class Connection:
 
     def lock_offsets(self, p: Parameters) -> Rows:
         """The partitions' rows; nobody else changes them until the transaction ends."""
-        rows = [(partition, self._get(self._store.offsets, partition)) for partition in sorted(p["partitions"])]
+        rows = [(partition, self.get(self.store.offsets, partition)) for partition in sorted(p["partitions"])]
         return [(partition, row.next_offset, row.topic_id) for partition, row in rows if row]
 
     def stored_offsets(self, _: Parameters) -> Rows:
         """Every row."""
-        return [(partition, row.next_offset, row.topic_id) for partition, row in sorted(self._store.offsets.items())]
+        return [(partition, row.next_offset, row.topic_id) for partition, row in sorted(self.store.offsets.items())]
 
     def register_offset(self, p: Parameters) -> Rows:
         """A new row; one that is there stays."""
-        if self._get(self._store.offsets, p["partition"]) is None:
-            self._set(self._store.offsets, p["partition"], OffsetRow(p["next_offset"], p["topic_id"]))
+        if self.get(self.store.offsets, p["partition"]) is None:
+            self.set(self.store.offsets, p["partition"], OffsetRow(p["next_offset"], p["topic_id"]))
         return []
 
     def lock_lanes(self, p: Parameters) -> Rows:
         """The lanes' rows."""
-        rows = [(lane, self._get(self._store.marks, lane)) for lane in sorted(p["lanes"])]
+        rows = [(lane, self.get(self.store.marks, lane)) for lane in sorted(p["lanes"])]
         return [(lane, row.mark, row.parked) for lane, row in rows if row]
 
     def open_lanes(self, p: Parameters) -> Rows:
         """New rows."""
         for lane in p["lanes"]:
-            if self._get(self._store.marks, lane) is None:
-                self._set(self._store.marks, lane, MarkRow())
+            if self.get(self.store.marks, lane) is None:
+                self.set(self.store.marks, lane, MarkRow())
         return []
 
     def park(self, p: Parameters) -> Rows:
         """Keep events that are ahead; one that is kept already is a duplicate."""
         kept: dict[UUID, int] = {}
         for lane, seq, result, name in zip(p["lanes"], p["seqs"], p["results"], p["totals"], strict=True):
-            if self._get(self._store.parked, (lane, seq)) is None:
-                self._set(self._store.parked, (lane, seq), (result, name or None))
+            if self.get(self.store.parked, (lane, seq)) is None:
+                self.set(self.store.parked, (lane, seq), (result, name or None))
                 kept[lane] = kept.get(lane, 0) + 1
         return list(kept.items())
 
@@ -176,50 +186,45 @@ class Connection:
         """Take out what the marks have reached or passed."""
         rows: Rows = []
         for lane, mark in zip(p["lanes"], p["marks"], strict=True):
-            waiting = {seq: row for seq, row in self._parked_of(lane).items() if row is not None}
+            waiting = {seq: row for (of, seq), row in self.rows_of(self.store.parked).items() if of == lane}
             last = mark
             while last + 1 in waiting:
                 last += 1
             gone = [seq for seq in waiting if seq <= last]
             for seq in gone:
-                self._set(self._store.parked, (lane, seq), None)
+                self.set(self.store.parked, (lane, seq), None)
             for name in {waiting[seq][1] for seq in gone}:
                 named = [seq for seq in gone if waiting[seq][1] == name]
                 counted = [waiting[seq][0] for seq in named if seq > mark]
                 rows.append((lane, last, name, len(counted), sum(counted), len(named), None))
         return rows
 
-    def _parked_of(self, lane: UUID) -> dict[int, Waiting | None]:
-        _, changed = self._writes.get(id(self._store.parked), _UNCHANGED)
-        parked = {**self._store.parked, **changed}
-        return {seq: row for (of, seq), row in parked.items() if of == lane}
-
     def advance_lanes(self, p: Parameters) -> Rows:
         """Move marks, counts and sums."""
         columns = (p["lanes"], p["marks"], p["counts"], p["sums"], p["parked"])
         for lane, mark, count, added, parked in zip(*columns, strict=True):
-            row = self._get(self._store.marks, lane)
+            row = self.get(self.store.marks, lane)
             moved = MarkRow(mark, row.counted + count, row.sum + int(added), row.parked + parked)
-            self._set(self._store.marks, lane, moved)
+            self.set(self.store.marks, lane, moved)
         return []
 
     def finish(self, p: Parameters) -> Rows:
         """Move the total and the offsets."""
         for partition, next_offset in zip(p["partitions"], p["next_offsets"], strict=True):
-            row = self._get(self._store.offsets, partition)
+            row = self.get(self.store.offsets, partition)
             if row:
-                self._set(self._store.offsets, partition, OffsetRow(next_offset, row.topic_id))
-        return self._move(self._store.totals, "", p["count"], p["sum"])
+                self.set(self.store.offsets, partition, OffsetRow(next_offset, row.topic_id))
+        return self._move(self.store.totals, "", p["count"], p["sum"])
 
     def count_named(self, p: Parameters) -> Rows:
         """Move the named totals."""
         for name, count, added in zip(*(parsed(p[column]) for column in ("names", "counts", "sums")), strict=True):
-            self._move(self._store.totals, name, count, added)
+            self._move(self.store.totals, name, count, added)
         return []
 
     def _move(self, table: Table, name: str, count: int, added: Decimal | int) -> Rows:
-        had = self._get(table, name) or (0, 0)
-        self._set(table, name, (had[0] + count, had[1] + int(added)))
+        had = self.get(table, name) or (0, 0)
+        self.set(table, name, (had[0] + count, had[1] + int(added)))
         return []
 
     def hold_day(self, _: Parameters) -> Rows:
@@ -228,19 +233,19 @@ class Connection:
 
     def remember_events(self, p: Parameters) -> Rows:
         """Remember ids; those that are new."""
-        new = [event_id for event_id in p["event_ids"] if self._get(self._store.processed, event_id) is None]
+        new = [event_id for event_id in p["event_ids"] if self.get(self.store.processed, event_id) is None]
         for event_id in new:
-            self._set(self._store.processed, event_id, True)
+            self.set(self.store.processed, event_id, True)
         return [(event_id,) for event_id in new]
 
     def count_foreign(self, p: Parameters) -> Rows:
         """Keep apart what events without a lane bring."""
-        return self._move(self._store.foreign, "", p["count"], p["sum"])
+        return self._move(self.store.foreign, "", p["count"], p["sum"])
 
     def count_named_foreign(self, p: Parameters) -> Rows:
         """The same for named totals."""
         for name, count, added in zip(*(parsed(p[column]) for column in ("names", "counts", "sums")), strict=True):
-            self._move(self._store.foreign, name, count, added)
+            self._move(self.store.foreign, name, count, added)
         return []
 
     def bury(self, p: Parameters) -> Rows:
@@ -248,8 +253,8 @@ class Connection:
         places = zip(p["topic_ids"], p["partitions"], p["offsets"], strict=True)
         letters = map(DeadLetter, p["reasons"], p["lanes"], p["seqs"])
         for place, letter in zip(places, letters, strict=True):
-            if self._get(self._store.dead_letters, place) is None:
-                self._set(self._store.dead_letters, place, letter)
+            if self.get(self.store.dead_letters, place) is None:
+                self.set(self.store.dead_letters, place, letter)
         return []
 
     def schema(self, _: Parameters) -> Rows:
@@ -265,7 +270,7 @@ class Connection:
         return [(False, None)]
 
 
-_HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
+Connection.handlers = {
     SQL.lock_offsets: Connection.lock_offsets,
     SQL.schema: Connection.schema,
     SQL.stored_offsets: Connection.stored_offsets,
@@ -290,15 +295,20 @@ _HANDLERS: dict[str, Callable[[Connection, Parameters], Rows]] = {
 }
 
 
-STATEMENTS: Final = frozenset(handler.__name__ for handler in _HANDLERS.values())
+STATEMENTS: Final = frozenset(handler.__name__ for handler in Connection.handlers.values())
 """By the names of those who carry them out."""
 
 
 class Transactions:
-    """The consumer's session: hands out one transaction after the other."""
+    """A session: hands out one transaction after the other.
 
-    def __init__(self, store: TotalizerStore) -> None:
-        self._store = store
+    Args:
+        store: the database.
+        kind: what can be done in a transaction.
+    """
+
+    def __init__(self, store: TotalizerStore, kind: type[Connection] = Connection) -> None:
+        self._store, self._kind = store, kind
         self.fails_at = ""
         """The connection breaks before the next of these statements, one of STATEMENTS."""
         self.loses_commit: bool | None = None
@@ -307,7 +317,7 @@ class Transactions:
 
     def transaction(self) -> Transactions:
         """Begin a transaction, to be used as a context manager."""
-        self._connection = Connection(self._store, self._breaks if self.fails_at else None)
+        self._connection = self._kind(self._store, self._breaks if self.fails_at else None)
         return self
 
     def _breaks(self, statement: str) -> bool:

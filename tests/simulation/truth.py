@@ -86,6 +86,13 @@ class Truth:
         """Every event without a lane that was ever written, by its id."""
         self.lost: set[Place] = set()
         """What a fail-over to a stale replica took away."""
+        self.rebuilds = 0
+        """How often the totals were rebuilt."""
+        self._is_rebuilding = self._takes_back = False
+        self._looked_at = topic.identity, [0 for _ in topic.logs]
+        """The topic's identity, and where partitions ended, when a rebuild looked at the topic."""
+        self._passed_over: set[Record] = set()
+        """Records before the places from which reading began anew after a rebuild, and which it rightly leaves out."""
 
     def close(self) -> None:
         """Let go of the databases and the topic, which know their watcher."""
@@ -212,14 +219,18 @@ class Truth:
     def _totalizer_committed(self, writes: list[Write]) -> None:
         store = self.totalizer
         for table, key, value in writes:
-            if table is store.marks:
+            if table is store.marks and value is not None:
                 sums = self._lanes[key].sums
                 if value.mark >= len(sums) or value.counted != value.mark or value.sum != sums[value.mark]:
                     raise Violation(f"lane {key} has {value}, its sums are {sums}")
             elif table is store.dead_letters:
                 self._check_dead_letter(*key)
+        if self._is_rebuilding and any(row.topic_id != self._looked_at[0] for row in store.offsets.values()):
+            raise Violation(f"a rebuild looked at the topic {self._looked_at[0]}, stored are {store.offsets}")
         for table, key, value in writes:
             if table is store.offsets and value.topic_id == self._topic.identity:
+                if self._is_rebuilding:
+                    self._pass_over(key, value.next_offset)
                 self._check_nothing_skipped(key, value.next_offset)
         self._check_parked(writes)
         if store.totals != (expected := self._expected_totals()):
@@ -261,18 +272,60 @@ class Truth:
         """A lane's row says how many of its events wait."""
         store = self.totalizer
         for lane in {key for table, key, _ in writes if table is store.marks}:
-            waiting = sum(of == lane for of, _ in store.parked)
-            if store.marks[lane].parked != waiting:
-                raise Violation(f"{waiting} events of {lane} wait, its row says {store.marks[lane]}")
+            waiting, row = sum(of == lane for of, _ in store.parked), store.marks.get(lane)
+            if (row.parked if row else 0) != waiting:
+                raise Violation(f"{waiting} events of {lane} wait, its row says {row}")
 
     def _check_nothing_skipped(self, partition: int, next_offset: int) -> None:
         for record in self._topic.logs[partition][:next_offset]:
             if not self._is_settled(record):
                 raise Violation(f"{record} was skipped")
 
+    def has_more(self) -> bool:
+        """Tell whether the totalizer has more of a lane than the adder, which was brought back to an earlier moment."""
+        ends = {row.lane: row.last_seq for row in self.adder.lanes.values()}
+        read = [*((lane, row.mark) for lane, row in self.totalizer.marks.items()), *self.totalizer.parked]
+        return any(seq > ends.get(lane, 0) for lane, seq in read)
+
+    def rebuild_looks(self) -> None:
+        """Know what the topic held when a rebuild, or an audit, looked at it."""
+        self._looked_at = self._topic.identity, [len(log) for log in self._topic.logs]
+
+    def rebuild_begins(self) -> None:
+        """Judge the next commit of the totalizer as that of a rebuild: nobody else commits until it ends."""
+        self._is_rebuilding, self._takes_back = True, self.has_more()
+
+    def rebuild_ends(self) -> None:
+        """Judge as usual from now on."""
+        self._is_rebuilding = False
+
+    def _pass_over(self, partition: int, start: int) -> None:
+        """Check what a rebuild leaves out of the topic and was not counted: only what nobody can or may count there."""
+        self.rebuilds += 1
+        for record in self._topic.logs[partition][:start]:
+            if not (self._is_settled(record) or self._may_be_passed_over(record)):
+                raise Violation(f"a rebuild passes over {record}, and the totalizer does not know it")
+            self._passed_over.add(record)
+        for record in self._topic.logs[partition][start : self._looked_at[1][partition]]:
+            if self._takes_back and record.lane and (record.lane, record.seq) in self.lost:
+                raise Violation(f"a rebuild takes back what the adder lost, and {record} will count again")
+
+    def _may_be_passed_over(self, record: Record) -> bool:
+        """What retention took, or lies behind a lane that went back; of a lane, what is lost or is published again."""
+        if record.lane is None:
+            return self._takes_back or record.offset() < self._topic.first[record.partition()]
+        if (record.lane, record.seq) in self.lost:
+            return True
+        return any(
+            row.lane == record.lane and row.published_seq < record.seq <= row.last_seq
+            for row in self.adder.lanes.values()
+        )
+
     def _is_settled(self, record: Record) -> bool:
         """Tell whether the totalizer knows what became of a record that it has read."""
         store = self.totalizer
+        if record in self._passed_over:
+            return True
         if record.lane:
             row = store.marks.get(record.lane)
             return (row is not None and row.mark >= record.seq) or (record.lane, record.seq) in store.parked
