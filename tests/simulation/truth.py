@@ -303,18 +303,19 @@ class Truth:
         """Check what a rebuild leaves out of the topic and was not counted: only what nobody can or may count there."""
         self.rebuilds += 1
         for record in self._topic.logs[partition][:start]:
-            if not (self._is_settled(record) or self._may_be_passed_over(record)):
+            if not (self._is_settled(record) or self._may_be_passed_over(record, start)):
                 raise Violation(f"a rebuild passes over {record}, and the totalizer does not know it")
             self._passed_over.add(record)
         for record in self._topic.logs[partition][start : self._looked_at[1][partition]]:
             if self._takes_back and record.lane and (record.lane, record.seq) in self.lost:
                 raise Violation(f"a rebuild takes back what the adder lost, and {record} will count again")
 
-    def _may_be_passed_over(self, record: Record) -> bool:
-        """What retention took, or lies behind a lane that went back; of a lane, what is lost or is published again."""
+    def _may_be_passed_over(self, record: Record, start: int) -> bool:
+        """What retention took, or lies behind a lane that went back; of a lane, what is lost or comes again."""
         if record.lane is None:
             return self._takes_back or record.offset() < self._topic.first[record.partition()]
-        if (record.lane, record.seq) in self.lost:
+        later = self._topic.logs[record.partition()][start:]
+        if (record.lane, record.seq) in self.lost or (record.lane, record.seq) in {(r.lane, r.seq) for r in later}:
             return True
         return any(
             row.lane == record.lane and row.published_seq < record.seq <= row.last_seq
