@@ -1,4 +1,4 @@
-"""The simulation by hand: many histories, one history step by step, or the table of what kills which mutant."""
+"""The simulation by hand: many histories, one history step by step, what they are made of, what kills a mutant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import time
 from typing import Final
 
 from tests.simulation import runner
+from tests.simulation.faults import AFTERMATH, FAULTS
+from tests.simulation.happenings import WORK
 from tests.simulation.mutants import MUTANTS
 
 SEEDS_A_SECOND: Final = 10_000
@@ -25,12 +27,15 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one history")
     parser.add_argument("--mutants", action="store_true", help="show which history kills which mutant")
+    parser.add_argument("--census", action="store_true", help="show how much of everything a history has")
     given = parser.parse_args()
     if given.replay is not None:
         _say("\n".join(runner.trace(given.replay)))
         return 0
     first = int(time.time()) * SEEDS_A_SECOND if given.fresh else given.first
     seeds = range(first, first + given.histories)
+    if given.census:
+        return _census(seeds)
     return _mutants(seeds) if given.mutants else _histories(seeds, given.processes)
 
 
@@ -48,6 +53,16 @@ def _histories(seeds: range, processes: int) -> int:
     took_s = time.monotonic() - began
     _say(f"{done:,} histories, {failed} broke a rule, {took_s:.1f} s, {done / took_s:,.0f}/s on {processes} processes")
     return bool(failed)
+
+
+def _census(seeds: range) -> int:
+    seen = runner.census(seeds)
+    faults = sum(seen[name] for name in {fault.__name__ for fault in (*FAULTS, *AFTERMATH)})
+    work = sum(seen[name] for name in {happening.__name__ for happening in WORK})
+    _say(f"{work / len(seeds):7.3f} of work and {faults / len(seeds):.3f} faults in a history, of these")
+    for name, count in sorted(seen.items()):
+        _say(f"{count / len(seeds):7.3f} {name}")
+    return 0
 
 
 def _mutants(seeds: range) -> int:

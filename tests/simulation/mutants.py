@@ -119,7 +119,7 @@ MUTANTS: Final = [
     Mutant(
         "take what another consumer refused for counted",
         ((_WRITE, "machine.Trouble(str(lost))", "machine.Committed(batch.next_offsets)"),),
-        4,
+        12,
     ),
     Mutant(
         "take a transaction that failed for counted",

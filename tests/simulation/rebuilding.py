@@ -104,10 +104,18 @@ class Books:
         self._totalizer = Transactions(world.truth.totalizer, RebuildConnection)
         self._writes: Any = None
         self._adder_breaks = False
-        self.adder: Any = self
-        self.totalizer: Any = self
         if breaks:
             self._break(world)
+
+    @property
+    def adder(self) -> Books:
+        """The adder's address: itself."""
+        return self
+
+    @property
+    def totalizer(self) -> Books:
+        """The totalizer's address: itself."""
+        return self
 
     def _break(self, world: World) -> None:
         self._adder_breaks = world.random.random() < LOSES_COMMIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -60,6 +61,17 @@ def kill(mutant: Mutant, seeds: range) -> Failure | None:
     with simulated(), mutant.applied():
         found = (outcome(seed) for seed in (mutant.seed, *seeds))
         return next(filter(None, found), None)
+
+
+def census(seeds: range) -> Counter[str]:
+    """Run histories; return how often each kind of work, of fault and of end was in them."""
+    seen: Counter[str] = Counter()
+    with simulated():
+        for seed in seeds:
+            history = History(seed, is_traced=True)
+            history.run()
+            seen.update(line.split(maxsplit=1)[1] for line in history.trace or ())
+    return seen
 
 
 def trace(seed: int) -> list[str]:
