@@ -21,7 +21,7 @@ from sumflow.adder.claims import Choice, Lane
 from sumflow.adder.lanes import Claim
 from sumflow.adder.metrics import RelayMetrics
 from sumflow.adder.publisher import Publisher, Row
-from sumflow.adder.relay_session import RelaySession
+from sumflow.adder.relay_session import FLUSH_S, RelaySession
 from sumflow.settings import AdderSettings, RelaySettings
 from sumflow.sums.event import decode
 from tests.adder.proxy import Proxy
@@ -175,41 +175,63 @@ async def test_a_commit_is_heard_of_without_a_survey(settings: AdderSettings, re
 
 
 class _Sink:
-    """In the place of a publisher: what it is given arrives when it is flushed."""
+    """In the place of a publisher: what it is given arrives when it is flushed.
+
+    Args:
+        taken: is called after events are taken.
+    """
 
     failure: str | None = None
 
-    def __init__(self, stopping: asyncio.Event) -> None:
-        self._stopping = stopping
+    def __init__(self, taken: Callable[[], None]) -> None:
+        self._taken = taken
         self._sent: list[tuple[Claim, int]] = []
+        self.waited_s: float | None = None
 
     def has_room(self) -> bool:
         """There is."""
         return True
 
     def publish(self, claim: Claim, read: list[Row]) -> None:
-        """Take events, and stop the relay."""
+        """Take events."""
         self._sent += [(claim, row[0]) for row in read]
         claim.sent_seq = read[-1][0]
-        self._stopping.set()
+        self._taken()
 
-    def flush(self, _: float) -> None:
+    def flush(self, within_s: float) -> None:
         """Acknowledge everything."""
+        self.waited_s = within_s
         for claim, seq in self._sent:
             claim.acknowledged.add(seq)
 
 
+@pytest.mark.parametrize(("instance", "adopted"), [("adder-0", 0), ("stranger", 1)])
 async def test_what_is_on_its_way_at_a_stop_is_awaited_and_recorded(
-    settings: AdderSettings, relay: RelaySettings
+    settings: AdderSettings, relay: RelaySettings, instance: str, adopted: int
 ) -> None:
-    """The next relay repeats nothing; and what is read is not read again while nothing new is committed."""
+    """The next relay repeats nothing, nothing is read again for nothing, and the metrics say what was done."""
     await store(settings, 10)
-    stopping = asyncio.Event()
-    sink = cast("Publisher", _Sink(stopping))
-    session = RelaySession(relay, RelayMetrics(CollectorRegistry()), asyncio.Event(), stopping)
-    await session.run(sink, 3)
+    stopping, registry = asyncio.Event(), CollectorRegistry()
+    sink = _Sink(stopping.set)
+    told = msgspec.structs.replace(relay, instance=instance)
+    session = RelaySession(told, RelayMetrics(registry), asyncio.Event(), stopping)
+    await session.run(cast("Publisher", sink), 3)
     assert rows(settings, "SELECT published_seq FROM lanes") == [(10,)]
-    assert session._dirty == set()
+    assert (sink.waited_s, session._dirty) == (FLUSH_S, set())
+    assert registry.get_sample_value("relay_lanes_adopted_total") == adopted
+    assert registry.get_sample_value("relay_unpublished_events") == 10
+    labels = {"topic": relay.kafka_topic, "status": "success"}
+    assert registry.get_sample_value("kafka_messages_produced_total", labels) == 10
+
+
+async def test_a_producer_that_failed_is_not_waited_for(settings: AdderSettings, relay: RelaySettings) -> None:
+    """What it has acknowledged is recorded all the same; the next one sends the rest."""
+    await store(settings, 10)
+    sink = _Sink(lambda: setattr(sink, "failure", "made up by the test"))
+    session = RelaySession(relay, RelayMetrics(CollectorRegistry()), asyncio.Event(), asyncio.Event())
+    await session.run(cast("Publisher", sink), 3)
+    assert rows(settings, "SELECT published_seq FROM lanes") == [(10,)]
+    assert sink.waited_s == 0
 
 
 async def test_a_dead_writers_lane_is_adopted_closed_and_drained(settings: AdderSettings, relay: RelaySettings) -> None:

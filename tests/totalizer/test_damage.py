@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import msgspec
 import pytest
 from confluent_kafka import KafkaError
 
-from sumflow.totalizer import broker
-from tests.totalizer.bench import Bench
+from sumflow.totalizer import broker, machine
+from tests.totalizer.bench import Bench, Running
+from tests.totalizer.records import FakeRecord, Lane
 from tests.totalizer.wire import DamagingWire
 
 pytestmark = pytest.mark.integration
@@ -91,3 +92,29 @@ def test_whatever_error_stands_for_a_record_nothing_behind_it_is_taken(
     with bench.running() as running:
         check_counted(bench)
         assert running.metric("totalizer_troubles_total") == 1
+
+
+class Late(FakeRecord):
+    """A record as the client hands it over, with nothing wrong about it."""
+
+    def error(self) -> None:
+        """Return that nothing is wrong."""
+
+
+def test_records_from_before_a_rebalance_are_left_out(bench: Bench) -> None:
+    """What was fetched of another partition, or of before the stored offset, is neither counted nor passed."""
+    lane, kafka = Lane(), Running(bench.settings).consumer
+    kafka._feed(machine.Assigned(frozenset({0})))
+    bench.add(lane, [1, 2, 3])
+    kafka._feed(machine.Tick())
+    late = [Late((place), lane.value(seq, seq, 0), lane.headers(seq)) for seq, place in ((1, (0, 0)), (2, (0, 1)))]
+    kafka._take(cast("Any", late))
+    assert (bench.total(), kafka._state.phase) == ((2, 3), machine.Consuming({0: 2}))
+    elsewhere = Late((1, 0), lane.value(3, 3, 0), lane.headers(3))
+    kafka._take(cast("Any", [*late, elsewhere]))
+    assert (bench.total(), kafka._state.phase) == ((2, 3), machine.Consuming({0: 2}))
+    again = Late((0, 2), lane.value(3, 3, 0), lane.headers(3))
+    kafka._take(cast("Any", [*late, again]))
+    assert (bench.total(), kafka._state.phase) == ((3, 6), machine.Consuming({0: 3}))
+    kafka._consumer.close()
+    kafka._session.close()
