@@ -169,6 +169,29 @@ def test_what_is_parked_is_what_the_lane_says_and_was_accepted(
     assert (kind, subject) in found(replace(changed(CUT, parked=1), parked=parked))
 
 
+def test_what_is_parked_of_a_lane_that_the_adder_does_not_have_is_named() -> None:
+    """Not one of its events was accepted, so there is no end to be beyond of."""
+    cut = Cut(counted={OTHER: Counted(0, 0, 0, 1)}, parked={OTHER: Parked(1, 2)})
+    assert found(cut) == [(Kind.INVENTED, str(OTHER))]
+
+
+def test_where_kafka_did_not_say_which_topic_it_has_none_is_called_recreated() -> None:
+    """Offsets are then judged as they are."""
+    assert found(replace(CUT, topic_id=None, topics_read=frozenset({TOPIC}))) == []
+
+
+def test_findings_come_in_the_order_of_their_subjects() -> None:
+    """Two audits of the same books read the same."""
+    lanes = {UUID(int=n): Counted(1, 1, 0) for n in (3, 1, 2)}
+    extents = {n: Extent(2, 5) for n in (2, 0, 1)}
+    cut = Cut(counted=lanes, total=Tally(3, 0), extents=extents, later_ends={4: 1, 3: 1}, next_offsets={4: 9, 3: 9})
+    partitions = [(Kind.LOST, f"partition {n}") for n in range(3)] + [(Kind.HELD, f"partition {n}") for n in (3, 4)]
+    assert found(cut) == [*partitions, *((Kind.INVENTED, str(lane)) for lane in sorted(lanes))]
+    named = {name: Tally(1, 5) for name in ("c", "a", "b")}
+    cut = Cut(counted_totals=named, foreign=Tally(3, 15))
+    assert found(cut) == [(Kind.ALTERED, f"total {name!r}") for name in "abc"]
+
+
 def test_records_that_left_the_topic_before_they_were_read_are_lost() -> None:
     """Retention passed while nobody counted."""
     assert found(replace(CUT, extents={0: Extent(3, 3)})) == [(Kind.LOST, "partition 0")]
