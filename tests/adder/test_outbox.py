@@ -12,7 +12,7 @@ from sumflow import database
 from sumflow.adder import outbox
 from sumflow.adder.outbox import day_of, name_of, plan
 from sumflow.settings import AdderSettings
-from tests.adder.support import rows, until
+from tests.adder.support import add, rows, running_writer, until
 
 pytestmark = pytest.mark.anyio
 TODAY = date(2026, 3, 1)
@@ -66,8 +66,14 @@ async def test_an_old_day_goes_only_when_it_is_published(
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("ahead_days", [-30, 10], ids=["into an old day", "into no day"])
-async def test_a_commit_of_the_last_moment_keeps_its_day(settings: AdderSettings, ahead_days: int) -> None:
+@pytest.mark.parametrize(
+    ("ahead_days", "published_seq"),
+    [(-30, 3), (10, 3), (10, 4)],
+    ids=["into an old day", "into no day", "into no day, and published"],
+)
+async def test_a_commit_of_the_last_moment_keeps_its_day(
+    settings: AdderSettings, ahead_days: int, published_seq: int
+) -> None:
     """An adder whose clock is wrong stores among old events while these are about to go: its event stays."""
     database.migrate(settings, "sumflow.adder")
     await outbox.prepare(settings)
@@ -77,7 +83,7 @@ async def test_a_commit_of_the_last_moment_keeps_its_day(settings: AdderSettings
         old = "INSERT INTO events SELECT number, seq, 1, 1, now() - interval '30 days'"
         rows(settings, f"{old} FROM lanes, generate_series(1, 3) AS seq")
     with psycopg.connect(database.conninfo(settings, "late")) as late:
-        late.execute("UPDATE lanes SET last_seq = 4, count = 4")
+        late.execute("UPDATE lanes SET last_seq = 4, count = 4, published_seq = %s", (published_seq,))
         day = datetime.now(UTC) + timedelta(days=ahead_days)
         late.execute("INSERT INTO events SELECT number, 4, 1, 1, %s FROM lanes", (day,))
         upkeep = asyncio.create_task(outbox.maintain(settings, 7))
@@ -98,6 +104,38 @@ async def test_rows_in_the_default_partition_are_kept_until_they_are_old(setting
     rows(settings, "UPDATE events SET created_at = now() - interval '30 days'")
     await outbox.maintain(settings, 7)
     assert rows(settings, "SELECT count(*) FROM events") == [(0,)]
+
+
+@pytest.mark.integration
+async def test_what_has_no_day_stays_until_it_is_published(settings: AdderSettings) -> None:
+    """However old it is, and although nobody else needs what is there."""
+    database.migrate(settings, "sumflow.adder")
+    rows(settings, "INSERT INTO lanes (lane, owner, last_seq, count) VALUES (gen_random_uuid(), 'x', 1, 1)")
+    rows(settings, "INSERT INTO events SELECT number, 1, 1, 1, now() - interval '30 days' FROM lanes")
+    await outbox.maintain(settings, 7)
+    assert rows(settings, "SELECT count(*) FROM events") == [(1,)]
+
+
+@pytest.mark.integration
+async def test_a_writer_stores_in_the_days_own_partition(settings: AdderSettings) -> None:
+    """It does not depend on a relay's upkeep: what went into the default partition could not be dropped by the day."""
+    before = datetime.now(UTC)
+    async with running_writer(settings) as writer:
+        await add(writer, 1, 1)
+    ((found,),) = rows(settings, "SELECT tableoid::regclass::text FROM events")
+    assert found in {name_of(before.date()), name_of(datetime.now(UTC).date())}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("age_hours", "is_kept"), [(8 * 24 - 1, True), (8 * 24 + 1, False)])
+async def test_what_has_no_day_stays_as_long_as_the_oldest_day(
+    settings: AdderSettings, age_hours: int, is_kept: bool
+) -> None:
+    """An audit takes the outbox for whole from the oldest day on: what is younger than its beginning must be there."""
+    database.migrate(settings, "sumflow.adder")
+    rows(settings, "INSERT INTO events VALUES (1, 1, 1, 1, now() - make_interval(hours => %s))", age_hours)
+    await outbox.maintain(settings, 7)
+    assert rows(settings, "SELECT count(*) FROM events") == [(int(is_kept),)]
 
 
 @pytest.mark.integration
