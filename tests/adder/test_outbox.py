@@ -98,9 +98,9 @@ async def test_a_commit_of_the_last_moment_keeps_its_day(
 async def test_rows_in_the_default_partition_are_kept_until_they_are_old(settings: AdderSettings) -> None:
     """A day that the default partition holds cannot be made, which harms nothing; old rows there go too."""
     database.migrate(settings, "sumflow.adder")
-    rows(settings, "INSERT INTO events VALUES (1, 1, 1, 1, now())")
+    rows(settings, "INSERT INTO events VALUES (1, 1, 1, 1, now()), (1, 2, 1, 1, now() - interval '30 days')")
     await outbox.maintain(settings, 7)
-    assert rows(settings, "SELECT count(*) FROM events_default") == [(1,)]
+    assert rows(settings, "SELECT count(*) FROM events_default") == [(2,)]
     rows(settings, "UPDATE events SET created_at = now() - interval '30 days'")
     await outbox.maintain(settings, 7)
     assert rows(settings, "SELECT count(*) FROM events") == [(0,)]

@@ -169,6 +169,13 @@ def test_what_is_parked_is_what_the_lane_says_and_was_accepted(
     assert (kind, subject) in found(replace(changed(CUT, parked=1), parked=parked))
 
 
+@pytest.mark.parametrize("partition", [None, 7])
+def test_a_lane_whose_partition_is_not_known_is_only_late(partition: int | None) -> None:
+    """What is published of it cannot have been read past: no broker has named the partition yet."""
+    row = replace(CUT.accepted[LANE], partition=partition)
+    assert found(replace(CUT, accepted={LANE: row}, next_offsets={0: 9}, published={LANE: 3})) == []
+
+
 def test_what_is_parked_of_a_lane_that_the_adder_does_not_have_is_named() -> None:
     """Not one of its events was accepted, so there is no end to be beyond of."""
     cut = Cut(counted={OTHER: Counted(0, 0, 0, 1)}, parked={OTHER: Parked(1, 2)})
