@@ -155,22 +155,6 @@ def test_what_an_earlier_life_left_is_mended_before_each_start(run: Callable[...
         running.await_that(partial(running.is_another, "one", before))
 
 
-def test_what_lost_its_data_is_ended_and_not_started_without(run: Callable[..., Running], tmp_path: Path) -> None:
-    """A server whose data is removed under it is found out and ended; it is back when the data is there again."""
-    keeps = tmp_path / "PG_VERSION"
-    keeps.touch()
-    running = run(replace(component(tmp_path, "one"), keeps=keeps))
-    running.supervisor.start(["one"])
-    running.await_that(lambda: running.is_ready("one"))
-    before = psutil.Process(running.pids["one"])
-    keeps.unlink()
-    running.await_that(lambda: "its data is gone" in running.supervisor.lives["one"].last_exit)
-    assert not before.is_running()
-    assert "`sumflow up`" in running.supervisor.lives["one"].problem
-    keeps.touch()
-    running.await_that(lambda: running.is_ready("one"))
-
-
 def test_a_server_that_stands_still_is_replaced_with_its_children(run: Callable[..., Running], tmp_path: Path) -> None:
     """Its children, as PostgreSQL's, stand still too and hold what the next one needs: none of them is left."""
     parent = (
