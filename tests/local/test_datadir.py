@@ -86,7 +86,15 @@ def test_a_start_clears_what_is_generated_and_nothing_else(tmp_path: Path) -> No
     assert all(file.exists() for file in kept)
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b'{"format": 99, "profile": "dev", "cluster_id": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"garbage",
+        b'{"format": 99, "profile": "dev", "cluster_id": "x"}',
+        b'{"format": 1, "profile": "\xff", "cluster_id": "x"}',
+    ],
+)
 def test_a_damaged_or_other_mark_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
     """A mark that is not ours to read is an error for a person, never a traceback, and nothing is removed."""
     home = DataDir(tmp_path)
@@ -163,13 +171,25 @@ def test_a_placeholder_is_replaced_once_and_kept(tmp_path: Path) -> None:
     assert [stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()] == [0o600]
 
 
-def test_a_damaged_secret_is_not_replaced(tmp_path: Path) -> None:
+def test_a_damaged_mark_can_be_written_again_as_its_error_says(tmp_path: Path) -> None:
+    """The remedy names content that is a mark, so that nobody has to remove the data beside it."""
+    home = DataDir(tmp_path)
+    home.mark_file.write_bytes(b"")
+    with pytest.raises(UsageError) as raised:
+        home.mark()
+    said = raised.value.remedy
+    home.mark_file.write_text(said[said.index("{") : said.index("}") + 1].replace("PROFILE", "kraft"))
+    assert home.mark() == Mark(format=FORMAT, profile="kraft", cluster_id="ID")
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"POSTGRES_PASSWORD": "\xff"}'])
+def test_a_damaged_secret_is_not_replaced(content: bytes, tmp_path: Path) -> None:
     """A new password would lock everybody out of the database: the file is left and the error says so."""
     file = tmp_path / "sumflow.db-secret.json"
-    file.write_text("{")
+    file.write_bytes(content)
     with pytest.raises(UsageError, match="damaged"):
         credentials.ensure(tmp_path, [secret(POSTGRES_PASSWORD="change-me")])
-    assert file.read_text() == "{"
+    assert file.read_bytes() == content
 
 
 def test_the_state_is_read_as_it_was_written(tmp_path: Path) -> None:

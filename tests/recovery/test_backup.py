@@ -55,9 +55,10 @@ def test_only_finished_backups_count(tmp_path: Path) -> None:
     _written(tmp_path, 3)
     (tmp_path / "04" / COMPONENT).mkdir(parents=True)
     assert backup.backups(tmp_path) == [_made(3, tmp_path)]
-    (tmp_path / "04" / "backup.json").write_text("{")
-    with pytest.raises(SumflowError, match="damaged"):
-        backup.backups(tmp_path)
+    for content in (b"{", b'{"version": "\xff"}'):
+        (tmp_path / "04" / "backup.json").write_bytes(content)
+        with pytest.raises(SumflowError, match="damaged"):
+            backup.backups(tmp_path)
 
 
 def test_pruning_keeps_what_the_kept_need(tmp_path: Path) -> None:

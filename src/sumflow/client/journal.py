@@ -123,7 +123,7 @@ class Journal:
             entry = msgspec.json.decode(self._path.read_bytes(), type=_Entry)
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UsageError(f"the import journal {self._path} is broken", why=str(error), remedy=_RESTART) from error
         done = entry.progress.next_line - 1
         if (age_s := time.time() - entry.saved_at) > RESUMABLE_FOR_S:

@@ -45,7 +45,7 @@ def _one(directory: Path, secret: Secret) -> dict[str, str]:
 def _load(path: Path) -> dict[str, str]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} is damaged: {error}",
             why="it holds the only copy of a database's password",

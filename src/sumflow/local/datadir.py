@@ -85,9 +85,12 @@ class DataDir:
             mark = msgspec.json.decode(self.mark_file.read_bytes(), type=Mark)
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            written = f'{{"format": {FORMAT}, "profile": "PROFILE", "cluster_id": "ID"}}'
             raise UsageError(
-                f"{self.mark_file} is damaged: {error}", remedy="use another --data-dir, or remove this one yourself"
+                f"{self.mark_file} is damaged: {error}",
+                why="it says which profile the data are of; nothing of them is touched without it",
+                remedy=f"write {written} into it, with the cluster.id that data/kafka-0/meta.properties has",
             ) from error
         if mark.format != FORMAT:
             raise UsageError(

@@ -35,7 +35,7 @@ def backups(directory: Path) -> list[Backup]:
     for file in sorted(directory.glob(f"*/{_RECORD}")):
         try:
             found.append(Backup(file.parent, msgspec.json.decode(file.read_bytes(), type=Record)))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise SumflowError(
                 f"{file} is damaged: {error}", remedy="remove that backup, or restore the file"
             ) from error
