@@ -33,6 +33,7 @@ class FakePipeline:
         miscount: so many stored additions are missing in the total.
         step_back_at: at this look the total is smaller than before.
         never_well: what is not well, for ever.
+        refusals: how often a fault cannot be taken back.
         unread: looks at the books that fail from the first fault on: cut, deep, occurrences.
     """
 
@@ -41,6 +42,7 @@ class FakePipeline:
     miscount: int = 0
     step_back_at: int = -1
     never_well: str = ""
+    refusals: int = 0
     profile: str = "dev"
     context: str | None = None
     settle_s: float = 5.0
@@ -106,9 +108,17 @@ class FakePipeline:
         """Let a part be away."""
         if fault.target == "nobody":
             raise NotNowError("nobody is not there")
+        if fault.target == "undoable":
+            raise SumflowError("the disk could not be filled")
         self.begun.append(fault)
         self.away.add(fault.target)
-        return lambda: self.away.discard(fault.target)
+        return lambda: self._give_back(fault.target)
+
+    def _give_back(self, target: str) -> None:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise SumflowError("the disk could not be given its room back")
+        self.away.discard(target)
 
     def endpoints(self) -> Endpoints:
         """Return what nobody connects to."""

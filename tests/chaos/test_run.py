@@ -93,6 +93,28 @@ def test_a_fault_that_cannot_be_done_now_is_left_out() -> None:
     assert result.evidence.happened[0].not_done == "nobody is not there"
 
 
+def test_a_fault_that_fails_is_a_problem_and_the_run_goes_on() -> None:
+    """Books and timeline are there, the other faults were done, and the verdict names what failed."""
+    result = _run(FakePipeline(), (Fault(1, Kind.CUT, "undoable", 0.1, 0.1), Fault(2, Kind.CUT, "adder", 0.2, 0.1)))
+    assert result.verdict.problems == ["cut undoable: it could not be done: the disk could not be filled"]
+    assert result.verdict.acknowledged > 100
+    assert result.evidence.happened[1].recovered
+
+
+def test_what_cannot_be_taken_back_is_tried_again() -> None:
+    """Late is not never: the run waits for it, and finds nothing wrong."""
+    result = _run(FakePipeline(refusals=3), (Fault(1, Kind.CUT, "adder", 0.1, 0.1),))
+    assert (result.verdict.exact, result.verdict.problems) == (True, [])
+
+
+def test_what_is_never_taken_back_is_a_problem() -> None:
+    """The time for recovery is over, and the verdict says what is left broken."""
+    result = _run(FakePipeline(refusals=10**9), (Fault(1, Kind.CUT, "adder", 0.1, 0.1),), settle_s=0.5)
+    assert not result.verdict.exact
+    assert "cut adder: it could not be taken back: the disk could not be given its room back" in result.verdict.problems
+    assert result.verdict.acknowledged > 0
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_everything_is_taken_back_whatever_happens(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted in the middle of a fault, the run takes it back before it ends, and its clients end too."""

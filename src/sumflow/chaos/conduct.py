@@ -5,6 +5,7 @@ Whatever happens meanwhile (an error, Ctrl-C), every fault that was begun is tak
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -63,8 +64,7 @@ class Conductor:
     def run(self, duration_s: float, recovery_within_s: float) -> None:
         """Break what is planned; return after the duration, when all has recovered or the time for that is over.
 
-        Raises:
-            SumflowError: a fault could not be done or taken back; the others have been taken back all the same.
+        A fault that cannot be done is noted; one that cannot be taken back is tried again, as long as there is time.
         """
         pending = deque(self.plan)
         try:
@@ -85,16 +85,21 @@ class Conductor:
             self._undoing[fault.number] = self.target.begin(fault)
         except NotNowError as error:
             happened.not_done = error.what
+        except SumflowError as error:
+            happened.not_done = error.in_a_line
+            happened.failed = f"it could not be done: {error.in_a_line}"
         self.happened.append(happened)
         self.reporter.began(happened)
 
     def _end_what_is_over(self) -> None:
         for happened in self.happened:
             if happened.fault.number in self._undoing and self.clock() >= happened.began_s + happened.fault.lasts_s:
-                self._end(happened)
+                with contextlib.suppress(SumflowError):  # the next turn tries again, and the end tells
+                    self._end(happened)
 
     def _end(self, happened: Happened) -> None:
-        self._undoing.pop(happened.fault.number)()
+        self._undoing[happened.fault.number]()
+        del self._undoing[happened.fault.number]
         happened.ended_s = self.clock()
         happened.acknowledged = sum(book.acknowledged for book in self.books)
         if happened.fault.lasts_s:
@@ -113,12 +118,9 @@ class Conductor:
                 self.reporter.recovered(happened)
 
     def _take_all_back(self) -> None:
-        """Take back what still lasts, each whatever came of the others; raise the first failure at the end."""
-        failures = []
+        """Take back what still lasts, each whatever came of the others; note what cannot be."""
         for happened in [each for each in self.happened if each.fault.number in self._undoing]:
             try:
                 self._end(happened)
             except SumflowError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+                happened.failed = f"it could not be taken back: {error.in_a_line}"

@@ -47,8 +47,8 @@ def run(
     """Break a system as planned, under load, and judge what it cost.
 
     Raises:
-        SumflowError: it could not be begun, or a fault could not be taken back; the others have been. What cannot be
-            looked at any more afterwards is no error, but a part of the verdict.
+        SumflowError: it could not be begun. A fault that cannot be done or taken back, and what cannot be looked at any
+            more afterwards, are no errors, but parts of the verdict.
     """
     doors = doors_of(target.endpoints())
     with target.books() as books:

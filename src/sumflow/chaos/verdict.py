@@ -25,6 +25,8 @@ class Happened:
         ended_s: when it was taken back.
         acknowledged: the additions that were acknowledged by then.
         not_done: why it was not done; empty if it was.
+        failed: what was tried with it in vain; empty if nothing was. Unlike what is not there at the moment, which is a
+            matter of chance, it is a problem.
         accepted_after_s: how long after its end every client had something acknowledged that it began since.
         counted_after_s: how long after its end the total included all that was acknowledged by then.
     """
@@ -34,6 +36,7 @@ class Happened:
     ended_s: float | None = None
     acknowledged: int = 0
     not_done: str = ""
+    failed: str = ""
     accepted_after_s: float | None = None
     counted_after_s: float | None = None
 
@@ -131,6 +134,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.problems += [f"not judged: {unseen}" for unseen in outcome.unseen]
     verdict.problems += [f"{book.client}: {wrong}" for book in evidence.books for wrong in book.wrong]
     verdict.problems += evidence.steps_back
+    verdict.problems += [f"{each.fault}: {each.failed}" for each in evidence.happened if each.failed]
     verdict.problems += [_not_recovered(each) for each in evidence.happened if not each.recovered]
     if evidence.unsettled:
         verdict.problems.append(f"not settled: {evidence.unsettled}")

@@ -144,7 +144,7 @@ def restore(
     from sumflow.recovery import restore as recovery
 
     moment = _time(until) if until else "the end of its WAL"
-    if not yes and not _confirmed(database, moment):
+    if not yes and not _confirmed(database, moment, data_dir):
         output.note("nothing was changed")
         return 1
     if clusters.place().kubernetes:
@@ -159,8 +159,8 @@ def restore(
     return 0
 
 
-def _confirmed(database: str, moment: str) -> bool:
-    question = f"Bring the {database}'s database to {moment}?"
+def _confirmed(database: str, moment: str, data_dir: Path) -> bool:
+    question = f"Bring the {database}'s database {clusters.place().named(data_dir)} to {moment}?"
     return confirmed(question, "restoring", "say `sumflow restore --yes`")
 
 

@@ -29,6 +29,15 @@ class Place:
         """Reach the cluster; raise SumflowError if that is impossible."""
         return connect(self.context)
 
+    def named(self, data_dir: Path) -> str:
+        """Name the system for a question, so that nobody says yes to another one than they mean."""
+        return f"on {where(self.connect())}" if self.kubernetes else f"in {data_dir}"
+
+
+def where(cluster: Cluster) -> str:
+    """Name a cluster: its context, and the address of its API."""
+    return f"{cluster.context} ({cluster.server})"
+
 
 def connect(context: str | None) -> Cluster:
     """Reach the cluster of a context; raise SumflowError if that is impossible."""

@@ -43,10 +43,10 @@ def rebuild(dry_run: bool, yes: bool, take_back: bool, data_dir: Path, output: O
     a second time changes nothing more. Exit code 1 says that the answer was no, or that the audit found something.
     """
     with target_of(None, data_dir) as target, target.books() as books:
-        return _rebuild(books, output, dry_run=dry_run, yes=yes, take_back=take_back)
+        return _rebuild(books, output, data_dir, dry_run=dry_run, yes=yes, take_back=take_back)
 
 
-def _rebuild(books: Books, output: Output, *, dry_run: bool, yes: bool, take_back: bool) -> int:
+def _rebuild(books: Books, output: Output, data_dir: Path, *, dry_run: bool, yes: bool, take_back: bool) -> int:
     from sumflow.audit.compare import compare
     from sumflow.recovery import rebuild as recovery
 
@@ -58,7 +58,7 @@ def _rebuild(books: Books, output: Output, *, dry_run: bool, yes: bool, take_bac
         return 0
     if found.ahead and not take_back:
         raise recovery.not_taken_back(found)
-    if not yes and not _confirmed():
+    if not yes and not _confirmed(data_dir):
         output.note("nothing was changed")
         return 1
     done = recovery.rebuild(books, take_back=take_back)
@@ -70,8 +70,8 @@ def _rebuild(books: Books, output: Output, *, dry_run: bool, yes: bool, take_bac
     return 0 if report.clean else 1
 
 
-def _confirmed() -> bool:
-    question = "Set the totals to what the adder's database says?"
+def _confirmed(data_dir: Path) -> bool:
+    question = f"Set the totals {clusters.place().named(data_dir)} to what the adder's database says?"
     return confirmed(question, "rebuilding", "say `sumflow rebuild --yes`; --dry-run shows more")
 
 

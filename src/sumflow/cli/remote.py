@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sumflow.cli import staging, units
-from sumflow.cli.clusters import Place
+from sumflow.cli.clusters import Place, where
 from sumflow.cli.output import Output, confirmed
 
 if TYPE_CHECKING:
     from sumflow.chaos.on_kubernetes import DeployedSystem
-    from sumflow.cluster.client import Cluster
     from sumflow.cluster.deployed import Part
     from sumflow.cluster.objects import Ref
     from sumflow.verify.target import Target
@@ -84,7 +83,7 @@ def destroy(place: Place, output: Output, *, yes: bool, delete_data: bool) -> in
 
     cluster = place.connect()
     what = "the system and all its data" if delete_data else "the system; volumes and passwords stay"
-    if not yes and not _confirmed(f"Remove {what}, from {_where(cluster)}?", "destroy"):
+    if not yes and not _confirmed(f"Remove {what}, from {where(cluster)}?", "destroy"):
         output.note("nothing is removed")
         return 1
     reporter = Removal(output)
@@ -102,14 +101,10 @@ def breakable(place: Place, *, yes: bool) -> AbstractContextManager[DeployedSyst
     cluster = place.connect()
     system = deployed.declared(cluster)
     on_kubernetes.check(cluster, system)
-    question = f"Break the running system of profile {system.profile}, on {_where(cluster)}? Its users will notice."
+    question = f"Break the running system of profile {system.profile}, on {where(cluster)}? Its users will notice."
     if not yes and not _confirmed(question, "chaos"):
         return None
     return on_kubernetes.deployed_system(cluster, system)
-
-
-def _where(cluster: Cluster) -> str:
-    return f"{cluster.context} ({cluster.server})"
 
 
 def _confirmed(question: str, command: str) -> bool:
