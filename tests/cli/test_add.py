@@ -81,7 +81,7 @@ def test_json_says_the_same(run: Run) -> None:
         (("1", "2", "--restart"), "--restart belongs to --file"),
         (("1", "2", "--file", "x"), "both numbers and a file"),
         (("--file", "there-is-none.csv"), "cannot read"),
-        (("--file", __file__, "--import-id", "a"), "--import-id belongs to --file -"),
+        (("--file", __file__, "--import-id", "a", "--restart"), "--restart is for files that go on by themselves"),
         (("--file", "-", "--import-id", "a b"), "no import id"),
         (("--file", "-", "--restart"), "--restart is for files"),
     ],
@@ -178,6 +178,18 @@ def test_standard_input_under_an_id_is_counted_once(
         assert code == 0
         assert "standard input: 2 accepted" in out
     assert pipeline.total == 18
+
+
+def test_a_file_under_an_id_is_counted_once_whatever_the_address(run: Run, pipeline: Pipeline, tmp_path: Path) -> None:
+    """A system that has it answers from memory, though no journal knows it there; one that has not gets all of it."""
+    path = tmp_path / "numbers.csv"
+    path.write_text("1,2\n5\n")
+    for _ in range(2):
+        assert run("add", "--file", str(path), "--import-id", "march")[0] == 0
+    assert (pipeline.total, pipeline.duplicates) == (18, 1)
+    pipeline.answers.clear()
+    assert run("add", "--file", str(path), "--import-id", "march")[0] == 0
+    assert pipeline.total == 26
 
 
 def test_the_summary_in_json_has_every_figure(run: Run, tmp_path: Path) -> None:

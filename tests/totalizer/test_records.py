@@ -112,6 +112,13 @@ def test_poison_of_a_lane_keeps_its_position() -> None:
     assert (poison.lane, poison.seq) == (lane.lane, 9)
 
 
+def test_poison_keeps_every_header_of_one_name() -> None:
+    """Kafka allows a name to come again; the dead letter has them all, in their order."""
+    headers: Headers = [("trace", b"1"), ("other", None), ("trace", b"2")]
+    (poison,) = sort([FakeRecord((0, 1), b"{", headers)]).poison
+    assert poison.headers == [("trace", "31"), ("other", None), ("trace", "32")]
+
+
 def test_poison_is_cut_to_its_limits_and_can_be_stored() -> None:
     """Huge values are cut, their size is told; texts hold nothing that PostgreSQL refuses."""
     headers: Headers = [("na\x00me", b"\x00" * (HEADER_LIMIT_BYTES + 1)), ("none", None)]

@@ -39,7 +39,7 @@ _COUNTED_WITHIN_S = 10.0
 @click.option(
     "--import-id",
     metavar="ID",
-    help="For standard input: sending the same input again under the same ID counts nothing twice.",
+    help="Sending the same input again under the same ID, within a week and at whatever address, counts nothing twice.",
 )
 @click.option(
     "--give-up-after",

@@ -44,12 +44,12 @@ def add_file(request: Request, endpoints: Endpoints, output: Output) -> int:
     if request.is_stdin:
         return _from_stream(request, endpoints, output, sys.stdin.buffer, "standard input")
     identity = FileIdentity.of(request.file)
-    if identity is None:
-        with request.file.open("rb") as stream:
-            return _from_stream(request, endpoints, output, stream, str(request.file))
-    if request.import_id is not None:
-        raise UsageError("--import-id belongs to --file -", remedy="a file's import is resumed by itself")
     _check_rejects(request)
+    if identity is None or request.import_id is not None:
+        with request.file.open("rb") as stream:
+            return _from_stream(
+                request, endpoints, output, stream, str(request.file), identity.size if identity else None
+            )
     with open_journal(request.journals, identity, endpoints.system, request.total) as journal:
         return _from_file(request, endpoints, output, journal, identity)
 
@@ -69,13 +69,16 @@ def _from_file(request: Request, endpoints: Endpoints, output: Output, journal: 
     return summarize(outcome, output, str(request.file), request.total)
 
 
-def _from_stream(request: Request, endpoints: Endpoints, output: Output, source: BinaryIO, name: str) -> int:
+def _from_stream(
+    request: Request, endpoints: Endpoints, output: Output, source: BinaryIO, name: str, size: int | None = None
+) -> int:
+    """Send all of it: with an id of the caller's, the adder knows what it has, whatever its address is by now."""
     if request.restart:
-        raise UsageError("--restart is for files", remedy="give standard input another --import-id instead")
+        raise UsageError("--restart is for files that go on by themselves", remedy="give another --import-id instead")
     if request.import_id is not None and not _IMPORT_ID.fullmatch(request.import_id):
         raise UsageError(f"{request.import_id!r} is no import id", remedy="use 1 to 64 letters, digits, `.`, `_`, `-`")
     progress = Progress(import_id=request.import_id) if request.import_id else new_progress()
-    outcome = _run(request, endpoints, output, progress, source, importing.Forgetful(), None)
+    outcome = _run(request, endpoints, output, progress, source, importing.Forgetful(), size)
     return summarize(outcome, output, name, request.total)
 
 
@@ -89,20 +92,23 @@ def _run(
     size: int | None,
 ) -> importing.Outcome:
     job = importing.Import(source, endpoints, progress, memory, request.rejects, request.give_up_after_s, request.total)
-    with _resumable(request, output), drawing.reporter(output, progress, size) as reporter:
+    elsewhere = progress.import_id if endpoints.system else ""
+    with _resumable(request, output, elsewhere), drawing.reporter(output, progress, size) as reporter:
         return importing.run(job, reporter)
 
 
 @contextlib.contextmanager
-def _resumable(request: Request, output: Output) -> Iterator[None]:
-    """Say how an import goes on that stops here."""
-    stream = request.is_stdin or not request.file.is_file()
+def _resumable(request: Request, output: Output, elsewhere: str) -> Iterator[None]:
+    """Say how an import goes on that stops here; `elsewhere` is its id if the system may come under another address."""
+    stream = request.is_stdin or request.import_id is not None or not request.file.is_file()
     if stream and request.import_id is None:
         how = "a stream without --import-id cannot be resumed: what was accepted stays counted"
     elif stream:
         how = "send the same input again under the same --import-id: nothing is counted twice"
     else:
         how = "run the same command again: it goes on where it stopped, and nothing is counted twice"
+        if elsewhere:
+            how += f"; should the system's address be another by then, with --import-id {elsewhere}"
     try:
         yield
     except KeyboardInterrupt:

@@ -117,10 +117,10 @@ def sort(records: Iterable[Record]) -> Batch:
     """Sort records, which are in the order of their offsets within each partition."""
     batch = Batch()
     for record in records:
-        headers: Mapping[str, bytes | None] = {}
+        headers: Headers = []
         try:
-            headers = dict(record.headers() or ())
-            _take(batch, record, headers)
+            headers = record.headers() or []
+            _take(batch, record, dict(headers))
         except (InvalidEventError, UnicodeDecodeError) as error:
             batch.poison.append(poison(record, headers, str(error)))
         batch.next_offsets[record.partition()] = record.offset() + 1
@@ -199,17 +199,17 @@ def read_total(headers: Mapping[str, bytes | None]) -> str:
     return name
 
 
-def poison(record: Record, headers: Mapping[str, bytes | None], reason: str) -> Poison:
-    """Describe a record that cannot be counted, within the limits of the dead-letter table."""
+def poison(record: Record, headers: Headers, reason: str) -> Poison:
+    """Describe a record that cannot be counted, within the limits of the dead-letter table; a name may come again."""
     key, value = record.key(), record.value()
-    lane, seq = _position(headers)
+    lane, seq = _position(dict(headers))
     return Poison(
         partition=record.partition(),
         offset=record.offset(),
         key=key and key[:KEY_LIMIT_BYTES],
         value=value and value[:VALUE_LIMIT_BYTES],
         value_bytes=None if value is None else len(value),
-        headers=[(storable(name), hexadecimal(held)) for name, held in list(headers.items())[:HEADERS_LIMIT]],
+        headers=[(storable(name), hexadecimal(held)) for name, held in headers[:HEADERS_LIMIT]],
         reason=storable(reason[:REASON_LIMIT]),
         lane=lane,
         seq=seq,
