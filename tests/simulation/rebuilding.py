@@ -33,6 +33,8 @@ BEFORE_LIMIT: Final = 20
 MEANWHILE_LIMIT: Final = 4
 """So much is done by others at most between two moments of a rebuild."""
 BREAKS: Final = 0.3
+TRIES_LIMIT: Final = 100
+"""More than chance needs until one does not break off."""
 LOSES_COMMIT: Final = 0.1
 TAKES_BACK: Final = 0.5
 _STATEMENTS: Final = sorted(STATEMENTS)
@@ -52,9 +54,7 @@ def totals_are_rebuilt(world: World) -> bool:
 def totalizer_database_is_lost(world: World) -> bool:
     """The totalizer's database is lost and made anew, and somebody rebuilds the totals until that is done."""
     world.truth.totalizer.journal.fall_behind(ALL_OF_IT)
-    while not _rebuild(world, take_back=True):
-        continue
-    return True
+    return _rebuild_in_the_end(world)
 
 
 def adder_database_is_restored(world: World) -> bool:
@@ -63,8 +63,12 @@ def adder_database_is_restored(world: World) -> bool:
     world.truth.fail_over(world.pick(DEPTHS))
     for _ in range(world.between(0, BEFORE_LIMIT)):
         world.pick(WORK)(world)
-    while not _rebuild(world, take_back=True):
-        continue
+    return _rebuild_in_the_end(world)
+
+
+def _rebuild_in_the_end(world: World) -> bool:
+    if not any(_rebuild(world, take_back=True) for _ in range(TRIES_LIMIT)):
+        raise Violation(f"{TRIES_LIMIT} rebuilds have failed, one after the other")
     return True
 
 
