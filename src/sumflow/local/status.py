@@ -120,8 +120,9 @@ def _supervisor(identity: Identity) -> SupervisorStatus | None:
 
 def _component(home: DataDir, record: ComponentState) -> ComponentStatus:
     process = record.process.find() if record.process else None
-    lost = losses.problem(Path(record.keeps) if record.keeps else None)
-    problem = lost or problem_of(record.readiness, _ASK_TIMEOUT_S) if process else record.problem or "it does not run"
+    problem = losses.problem(Path(record.keeps) if record.keeps else None)
+    if problem is None:
+        problem = problem_of(record.readiness, _ASK_TIMEOUT_S) if process else record.problem or "it does not run"
     phase = record.phase if process or record.phase in ("waiting", "restarting", "stopped") else "dead"
     return ComponentStatus(
         name=record.name,
