@@ -7,8 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pytest
 
 from sumflow.local import losses
+from sumflow.local.checks import PortOpen
+from sumflow.local.process import Identity
+from sumflow.local.state import ComponentState, SystemPhase, SystemState
 from tests.local.test_supervisor import Running, component, run  # noqa: F401, a fixture
 
 
@@ -18,6 +22,25 @@ def test_only_a_file_that_is_missing_is_gone(tmp_path: Path) -> None:
     assert losses.problem(None) is None
     assert losses.problem(tmp_path / "PG_VERSION") is None
     assert "is gone" in str(losses.problem(tmp_path / "no" / "PG_VERSION"))
+
+
+@pytest.mark.parametrize(("phase", "lost"), [(SystemPhase.STARTING, []), (SystemPhase.UP, ["adder-postgres-0"])])
+def test_a_system_that_only_starts_has_lost_nothing(phase: SystemPhase, lost: list[str], tmp_path: Path) -> None:
+    """A second `up` beside the first one's initialising of databases leaves them alone."""
+    server = ComponentState(
+        name="adder-postgres-0",
+        what="",
+        stage="postgres",
+        phase="waiting",
+        addresses=(),
+        readiness=PortOpen(1),
+        log="",
+        keeps=str(tmp_path / "PG_VERSION"),
+    )
+    record = SystemState(
+        profile="dev", phase=phase, supervisor=Identity(1, 0), started_at=0, discovery={}, components=(server,)
+    )
+    assert losses.gone(record) == lost
 
 
 def test_what_lost_its_data_is_ended_and_not_started_without(

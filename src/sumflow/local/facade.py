@@ -92,12 +92,15 @@ def temporary(options: UpOptions, reporter: steps.Reporter) -> Iterator[None]:
 def _join(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> None:
     """Accept a system that is already up as asked, after making what it has lost anew; raise SumflowError as above."""
     record = state.read(home)
-    if record and record.profile == options.profile and (lost := losses.gone(record)):
-        from sumflow.local import anew
-
-        anew.make(home, options, lost, reporter)
-    else:
+    is_its = record is not None and record.supervisor.pid == home.supervisor() and record.profile == options.profile
+    if record is None or not is_its or not losses.gone(record):
         require_same_and_healthy(home, options)
+        return
+    from sumflow.local import anew
+
+    with datadir.one_at_a_time(home.path / "run"):
+        if lost := losses.gone(record):  # else somebody was quicker
+            anew.make(home, options, lost, reporter)
 
 
 def require_same_and_healthy(home: DataDir, options: UpOptions) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sumflow.errors import SumflowError
-from sumflow.local.state import SystemState
+from sumflow.local.state import SystemPhase, SystemState
 
 
 def problem(keeps: Path | None) -> str | None:
@@ -26,7 +26,9 @@ def require(keeps: Path | None) -> None:
 
 
 def gone(record: SystemState) -> list[str]:
-    """Return the components whose data is gone."""
+    """Return the components whose data is gone; none while the system is not up, as some may have none yet."""
+    if record.phase is not SystemPhase.UP:
+        return []
     return [component.name for component in record.components if component.keeps and _is_gone(Path(component.keeps))]
 
 

@@ -14,6 +14,7 @@ from sumflow.errors import NotRunningError
 from sumflow.local import losses, postgres, state
 from sumflow.local.checks import problem_of
 from sumflow.local.datadir import DataDir
+from sumflow.local.lifecycle import Phase
 from sumflow.local.process import Identity
 from sumflow.local.state import ComponentState, SystemPhase, SystemState
 
@@ -120,7 +121,8 @@ def _supervisor(identity: Identity) -> SupervisorStatus | None:
 
 def _component(home: DataDir, record: ComponentState) -> ComponentStatus:
     process = record.process.find() if record.process else None
-    problem = losses.problem(Path(record.keeps) if record.keeps else None)
+    has_data = record.keeps and record.phase != Phase.WAITING  # before its first start it need not have any yet
+    problem = losses.problem(Path(record.keeps) if has_data else None)
     if problem is None:
         problem = problem_of(record.readiness, _ASK_TIMEOUT_S) if process else record.problem or "it does not run"
     phase = record.phase if process or record.phase in ("waiting", "restarting", "stopped") else "dead"
