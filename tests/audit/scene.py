@@ -191,8 +191,8 @@ def _topic(kafka: str) -> Iterator[str]:
 
 
 def _records(kafka: str, topic: str) -> list[Kept]:
-    with records.read(kafka, topic, records.extents(kafka, topic)) as batches:
-        messages = sorted((m for batch in batches for m in batch), key=lambda m: (m.partition(), m.offset()))
+    with records.read(kafka, topic, records.extents(kafka, topic)) as reading:
+        messages = sorted((m for batch in reading.batches for m in batch), key=lambda m: (m.partition(), m.offset()))
     return [(m.partition() or 0, m.value(), cast("Any", m.headers() or [])) for m in messages]
 
 

@@ -12,6 +12,8 @@ from sumflow.audit.deep import Deep
 from sumflow.audit.facts import Cut, Extent
 from sumflow.audit.findings import Report
 from sumflow.audit.reading import SQL, connected, read_cut
+from sumflow.audit.records import Records
+from sumflow.errors import NotRunningError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class SystemBooks:
         topic: the topic between them.
         extents: asks the brokers what the topic's partitions hold.
         identity: asks them for the topic's id.
-        bootstrap: where a Kafka client reads the topic; None where none can reach the brokers from here.
+        records: starts reading the topic; raises NotRunningError where nobody is there who could.
     """
 
     adder: str
@@ -32,28 +34,33 @@ class SystemBooks:
     topic: str
     extents: Callable[[], Mapping[int, Extent]]
     identity: Callable[[], UUID]
-    bootstrap: str | None
+    records: Callable[[Mapping[int, Extent]], Records]
 
     @classmethod
     def of_servers(cls, adder: str, totalizer: str, bootstrap: str, topic: str) -> SystemBooks:
         """Return the books of a system whose brokers a client reaches."""
-        asked = partial(records.extents, bootstrap, topic), partial(records.identity, bootstrap, topic)
-        return cls(adder, totalizer, topic, *asked, bootstrap)
+        return cls(
+            adder,
+            totalizer,
+            topic,
+            extents=partial(records.extents, bootstrap, topic),
+            identity=partial(records.identity, bootstrap, topic),
+            records=partial(records.read, bootstrap, topic),
+        )
 
     def cut(self) -> Cut:
         """Read both sides at a cut; raise SumflowError if one cannot be read."""
         return read_cut(self.adder, self.totalizer, self.topic, self.extents, self.identity)
 
     def deep(self, progress: Callable[[int], None]) -> Report:
-        """Compare event by event; a topic that no client reaches is left out, and the report says so."""
+        """Compare event by event; a topic that nobody is there to read is left out, and the report says so."""
         with connected(self.adder, "adder") as adder, connected(self.totalizer, "totalizer") as totalizer:
             look = Deep(adder, totalizer, self.topic)
             look.databases()
-            if self.bootstrap is None:
-                look.report.notes.append(f"the records of {self.topic} were not read: no broker is reachable from here")
-            else:
-                readable = partial(records.extents, self.bootstrap, self.topic, readable=True)
-                look.records(partial(records.read, self.bootstrap, self.topic), self.extents, readable, progress)
+            try:
+                look.records(self.records, self.extents, progress)
+            except NotRunningError as error:
+                look.report.notes.append(f"the records of {self.topic} were not read: {error.what}")
         return look.report
 
     def occurrences(self, first: int, last: int) -> Mapping[int, int]:

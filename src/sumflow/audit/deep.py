@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg import Connection
@@ -16,7 +16,7 @@ from sumflow.audit.findings import Kind, Report
 from sumflow.audit.reading import SQL, read_accepted
 from sumflow.audit.records import Records
 from sumflow.audit.topic import Seen, Trail, against_outbox, lane_runs
-from sumflow.totalizer.records import Batch, Poison, Record, sort
+from sumflow.totalizer.records import Batch, Poison, sort
 
 PARKED_AT_ONCE: Final = 5_000
 _FIRST_LANE: Final = UUID(int=0)
@@ -50,7 +50,6 @@ class Deep:
         self,
         open_records: Callable[[Mapping[int, Extent]], Records],
         extents: Callable[[], Mapping[int, Extent]],
-        readable: Callable[[], Mapping[int, Extent]],
         progress: Callable[[int], None],
     ) -> None:
         """Compare every record of the topic, from its beginning to where it ends now.
@@ -58,31 +57,29 @@ class Deep:
         Args:
             open_records: starts reading the topic between two offsets of each partition.
             extents: asks what the partitions hold.
-            readable: asks what of it the totalizer can read.
             progress: hears how many records were compared.
         """
         lanes = read_accepted(self._adder)
         published = {lane: row.published_seq for lane, row in lanes.items() if row.published_seq}
         held = extents()
-        within = readable()
         self._next_offsets = dict(self._totalizer.execute(SQL.next_offsets, {"topic": self._topic}).fetchall())
         rebuilt: dict[UUID, int] = dict(self._totalizer.execute(SQL.rebuilt).fetchall())
         partitions = {lane: row.partition for lane, row in lanes.items()}
         trail = Trail(self._topic, {p: extent.first for p, extent in held.items()}, rebuilt, partitions)
         figures = self.report.figures = {**self.report.figures, "topic_records": 0, "topic_records_in_outbox": 0}
-        with open_records(within) as messages:
-            for batch in messages:
+        with open_records(held) as reading:
+            for batch in reading.batches:
                 figures["topic_records"] += len(batch)
-                figures["topic_records_in_outbox"] += self._batch(sort(cast("list[Record]", batch)), trail)
+                figures["topic_records_in_outbox"] += self._batch(sort(batch), trail)
                 progress(figures["topic_records"])
-        waiting = self._waiting(held, within)
+        waiting = self._waiting(held, reading.within)
         trail.close({lane: n for lane, n in published.items() if partitions[lane] not in waiting}, self.report)
         figures["topic_repeated"] = trail.repeated
         self.report.notes.extend(trail.repeats)
 
     def _waiting(self, held: Mapping[int, Extent], within: Mapping[int, Extent]) -> set[int]:
         """Return the partitions whose last records nobody can read yet, and say so."""
-        waiting = {p: within[p].end for p in held if p in within and within[p].end < held[p].end}
+        waiting = {p: within[p].end for p in held if within[p].end < held[p].end}
         for partition, end in waiting.items():
             place = f"{self._topic}/{partition}@{end}"
             self.report.notes.append(f"read up to {place}: there a transaction of another producer is open")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -15,6 +16,7 @@ from sumflow.audit.facts import Extent
 from sumflow.errors import SEE_STATUS, SumflowError
 from sumflow.telemetry.logs import QUIET
 from sumflow.totalizer.broker import topic_id
+from sumflow.totalizer.records import Record
 
 BATCH_RECORDS: Final = 5_000
 SILENCE_LIMIT_S: Final = 30.0
@@ -22,25 +24,37 @@ _TIMEOUT_S: Final = 10.0
 _FILL_S: Final = 0.1
 """A batch is waited for so long to be full."""
 
-Records = AbstractContextManager[Iterator[list[Message]]]
 
-
-def extents(bootstrap: str, topic: str, *, readable: bool = False) -> dict[int, Extent]:
-    """Return what a topic's partitions hold now; raise SumflowError if the brokers do not say.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A topic that is being read.
 
     Args:
-        bootstrap: the brokers.
-        topic: the topic.
-        readable: only what a totalizer can read: what follows waits for a transaction that some producer has open.
+        within: what of each partition a totalizer can read: more waits for a transaction that a producer has open.
+        batches: the records within it.
     """
-    consumer = _consumer(bootstrap, "read_committed" if readable else "read_uncommitted")
+
+    within: Mapping[int, Extent]
+    batches: Iterator[Sequence[Record]]
+
+
+Records = AbstractContextManager[Reading]
+
+
+def extents(bootstrap: str, topic: str) -> dict[int, Extent]:
+    """Return what a topic's partitions hold now; raise SumflowError if the brokers do not say."""
+    consumer = _consumer(bootstrap, "read_uncommitted")
     try:
         partitions = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
-        found = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=_TIMEOUT_S) for p in partitions}
+        return _extents(consumer, topic, partitions)
     except KafkaException as error:
         raise _unreadable(topic, str(error)) from error
     finally:
         consumer.close()
+
+
+def _extents(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, Extent]:
+    found = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=_TIMEOUT_S) for p in partitions}
     return {partition: Extent(*edges) for partition, edges in sorted(found.items()) if edges}
 
 
@@ -56,19 +70,21 @@ def identity(bootstrap: str, topic: str) -> UUID:
 
 
 @contextmanager
-def read(bootstrap: str, topic: str, held: Mapping[int, Extent]) -> Iterator[Iterator[list[Message]]]:
+def read(bootstrap: str, topic: str, held: Mapping[int, Extent]) -> Iterator[Reading]:
     """Read all records between the edges of each partition; raise SumflowError if the brokers fall silent."""
     consumer = _consumer(bootstrap, "read_committed")
     try:
-        consumer.assign(
-            [TopicPartition(topic, p, extent.first) for p, extent in held.items() if extent.first < extent.end]
-        )
-        yield _batches(consumer, topic, held)
+        ends = {partition: extent.end for partition, extent in _extents(consumer, topic, held).items()}
+        within = {p: Extent(each.first, min(each.end, ends.get(p, each.end))) for p, each in held.items()}
+        consumer.assign([TopicPartition(topic, p, each.first) for p, each in within.items() if each.first < each.end])
+        yield Reading(within, _batches(consumer, topic, within))
+    except KafkaException as error:
+        raise _unreadable(topic, str(error)) from error
     finally:
         consumer.close()
 
 
-def _batches(consumer: Consumer, topic: str, held: Mapping[int, Extent]) -> Iterator[list[Message]]:
+def _batches(consumer: Consumer, topic: str, held: Mapping[int, Extent]) -> Iterator[Sequence[Record]]:
     unfinished = {p for p, extent in held.items() if extent.first < extent.end}
     heard = time.monotonic()
     while unfinished:
@@ -84,7 +100,7 @@ def _batches(consumer: Consumer, topic: str, held: Mapping[int, Extent]) -> Iter
                 batch.append(message)
         if batch:
             heard = time.monotonic()
-            yield batch
+            yield cast("list[Record]", batch)  # of these, each has a partition and an offset
         if time.monotonic() - heard > SILENCE_LIMIT_S:
             raise _unreadable(topic, f"no record for {SILENCE_LIMIT_S:.0f} s")
 

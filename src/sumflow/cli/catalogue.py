@@ -53,6 +53,7 @@ _SERVICES: Final = {
     "adder": Entry("services", "adder", "Serve gRPC additions (run by `up` and by the container)."),
     "relay": Entry("services", "relay", "Publish accepted additions to Kafka."),
     "totalizer": Entry("services", "totalizer", "Count what was published and serve the total."),
+    "records": Entry("services", "records", "Send a topic's records to an audit that cannot reach the brokers."),
 }
 
 SECTIONS: Final = {

@@ -1,6 +1,8 @@
-"""The services' own commands: what a container's `args` and the local supervisor start; hidden from the help page."""
+"""What runs in the services' containers: their own commands, and what an audit asks for; hidden from the help page."""
 
 from __future__ import annotations
+
+import sys
 
 import click
 
@@ -30,3 +32,18 @@ def totalizer() -> None:
     from sumflow.totalizer.main import run
 
     run(settings.load(settings.TotalizerSettings))
+
+
+@click.command(hidden=True)
+@click.option("--bootstrap", required=True, metavar="HOST:PORT")
+@click.argument("topic")
+@click.argument("places", nargs=-1, metavar="PARTITION:FIRST:END...")
+def records(bootstrap: str, topic: str, places: tuple[str, ...]) -> None:
+    """Send a topic's records in batches, one for each line that asks for it (see sumflow.audit.carried)."""
+    from sumflow.audit import carried
+    from sumflow.audit.records import read
+
+    with read(bootstrap, topic, carried.held_of(places)) as reading:
+        for _, answer in zip(sys.stdin.buffer, carried.answers(reading), strict=False):
+            sys.stdout.buffer.write(answer)
+            sys.stdout.buffer.flush()

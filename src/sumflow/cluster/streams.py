@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,6 +15,7 @@ from typing import Any, Final
 import yaml
 from kubernetes import client as api
 from kubernetes import stream
+from websocket import WebSocketException
 
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.failures import unreachable
@@ -89,7 +92,57 @@ def started(
     return end
 
 
-def _begun(cluster: Cluster, pod: Pod, command: Sequence[str], within_s: float, *, stdin: bool) -> Any:
+class Conversation:
+    """A command in a container that answers, in bytes, what it is asked.
+
+    Args:
+        channel: the connection with it.
+        name: the command and its pod, for a person.
+        within_s: how long it may be silent.
+    """
+
+    def __init__(self, channel: Any, name: str, within_s: float) -> None:
+        self._channel = channel
+        self._name = name
+        self._within_s = within_s
+
+    def say(self, data: bytes) -> None:
+        """Write to its standard input; raise SumflowError if it is gone."""
+        self._channel.read_all()  # lets go of what was heard, which the library keeps
+        try:
+            self._channel.write_stdin(data)
+        except (OSError, WebSocketException) as error:
+            raise SumflowError(f"the connection with {self._name} was lost", why=str(error)) from error
+
+    def hear(self) -> bytes:
+        """Return what came next on its standard output; raise SumflowError if it ended, or is silent for too long."""
+        deadline = time.monotonic() + self._within_s
+        while self._channel.is_open() and (left := deadline - time.monotonic()) > 0:
+            if heard := self._channel.read_stdout(timeout=left):
+                return bytes(heard)
+        if self._channel.is_open():
+            raise SumflowError(f"{self._name} said nothing for {self._within_s:.0f} s")
+        raise SumflowError(f"{self._name} ended", why=bytes(self._channel.read_stderr() or b"").decode().strip())
+
+
+@contextlib.contextmanager
+def conversation(cluster: Cluster, pod: Pod, command: Sequence[str], *, within_s: float = 60) -> Iterator[Conversation]:
+    """Run a command for as long as it is spoken with; its standard input ends with the conversation.
+
+    Args:
+        within_s: how long it may be silent.
+
+    Raises:
+        SumflowError: the command could not be started.
+    """
+    channel = _begun(cluster, pod, command, within_s, stdin=True, binary=True)
+    with contextlib.closing(channel):
+        yield Conversation(channel, f"`{shlex.join(command)}` in {pod}", within_s)
+
+
+def _begun(
+    cluster: Cluster, pod: Pod, command: Sequence[str], within_s: float, *, stdin: bool, binary: bool = False
+) -> Any:
     # The library swaps a method of its client for the length of the call, so that each call has a client of its own.
     core = api.CoreV1Api(api.ApiClient(cluster.configuration))
     try:
@@ -103,6 +156,7 @@ def _begun(cluster: Cluster, pod: Pod, command: Sequence[str], within_s: float, 
             stdout=True,
             stderr=True,
             tty=False,
+            binary=binary,
             _preload_content=False,
             _request_timeout=within_s,
         )

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sumflow.audit import facts
+from sumflow.audit import carried, facts
 from sumflow.audit.books import SystemBooks
+from sumflow.audit.records import Reading
 from sumflow.client.endpoints import Endpoints
 from sumflow.cluster import deployed, inside, metadata, streams
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.objects import Ref, meta, status
 from sumflow.cluster.streams import Pod
 from sumflow.database.queries import queries
-from sumflow.errors import SumflowError
+from sumflow.errors import NotRunningError, SumflowError
 from sumflow.settings import Address
 from sumflow.sums.event import PROBE_HEADER
 from sumflow.topology import addresses
@@ -149,7 +150,12 @@ class ClusterTarget:
         with contextlib.ExitStack() as stack:
             adder, totalizer = (stack.enter_context(self._login(each)) for each in pair(self.topology))
             yield SystemBooks(
-                adder, totalizer, topic, lambda: self._extents(topic), lambda: self._identity(topic), bootstrap=None
+                adder,
+                totalizer,
+                topic,
+                extents=lambda: self._extents(topic),
+                identity=lambda: self._identity(topic),
+                records=lambda held: self._records(topic, held),
             )
 
     @contextlib.contextmanager
@@ -165,6 +171,21 @@ class ClusterTarget:
     def _identity(self, topic: str) -> UUID:
         described = inside.describe_topic(self.reached, self._broker(), self._bootstrap, topic)
         return parse_topic_id(described)
+
+    @contextlib.contextmanager
+    def _records(self, topic: str, held: Mapping[int, facts.Extent]) -> Iterator[Reading]:
+        """Read the topic with a Kafka client in a pod of ours; it has what the processor has to spare there."""
+        words = ["--bootstrap", self._bootstrap, topic, *carried.places(held)]
+        command = ["nice", "-n", "19", "sumflow", "records", *words]
+        with streams.conversation(self.reached, self._client_pod(), command) as there:
+            yield carried.receive(there.say, there.hear)
+
+    def _client_pod(self) -> Pod:
+        """Return a pod with a Kafka client; it need not be ready: an audit is wanted when something is not."""
+        for labels, container in (("app=totalizer", "totalizer"), ("app=adder", "relay")):
+            for pod in deployed.running(self.reached, "sumflow", labels, container):
+                return pod
+        raise NotRunningError("no pod of a service runs, and from here no broker is reachable")
 
     def _database_pod(self, database: Database) -> Pod:
         pod = Pod(database.workload.namespace, f"{database.name}-0", database.workload.containers[0].name)

@@ -116,6 +116,19 @@ class System:
         found: list[dict[str, Any]] = json.loads(self.kubectl("get", *args, "-o", "json"))["items"]
         return found
 
+    def psql(self, database: str, sql: str) -> str:
+        """Ask a database in its own pod; return the values of the answer."""
+        command = f'psql -XtA -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "{sql}"'
+        return self.kubectl("exec", "-n", "sumflow", f"{database}-0", "--", "sh", "-c", command).strip()
+
+    def produce(self, topic: str, records: str) -> None:
+        """Write records, a line each, headers before a tab, with Kafka's own program in the first broker's pod."""
+        brokers = self.get("pods", "-n", "sumflow-kafka", "-l", "strimzi.io/name=sumflow-kafka-kafka")
+        program = "/opt/kafka/bin/kafka-console-producer.sh --bootstrap-server localhost:9092"
+        command = f"{program} --topic {topic} --property parse.headers=true"
+        pod = str(brokers[0]["metadata"]["name"])
+        self.kubectl("exec", "-i", "-n", "sumflow-kafka", pod, "-c", "kafka", "--", *command.split(), given=records)
+
     def _run(self, command: Sequence[str], within_s: float, given: str | None = None) -> Done:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=within_s, env=self._names(), input=given, check=False

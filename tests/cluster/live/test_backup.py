@@ -72,9 +72,7 @@ def _totals(system: System) -> tuple[str, str]:
 
 def _timeline(system: System, database: str) -> int:
     """Return how many times the database's history has branched, and one."""
-    sql = "SELECT timeline_id FROM pg_control_checkpoint()"
-    command = f'psql -XtA -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "{sql}"'
-    return int(system.kubectl("exec", "-n", "sumflow", f"{database}-0", "--", "sh", "-c", command))
+    return int(system.psql(database, "SELECT timeline_id FROM pg_control_checkpoint()"))
 
 
 def test_a_deployment_leaves_backups_alone(deployed: System, yesterday: str) -> None:

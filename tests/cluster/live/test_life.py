@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
 
+from sumflow.sums.event import LaneEncoder
 from tests.cluster.live.system import System
 
+WHEN = "2026-01-02T03:04:05.678901Z"
 KINDS = "deployments,statefulsets,services,configmaps,secrets,serviceaccounts,persistentvolumeclaims"
 
 
@@ -95,12 +98,25 @@ def test_numbers_go_in_and_the_total_comes_out(deployed: System) -> None:
 
 
 def test_the_audit_is_clean(deployed: System) -> None:
-    """Both databases agree by lanes; by events too, and it is said that the topic's records were not read."""
+    """Both databases agree by lanes, and by events with each other and with the topic, which is read in a pod."""
     assert deployed.sumflow("audit", "--on", "kubernetes", "--json").document["clean"]
     deep = deployed.sumflow("audit", "--deep", "--on", "kubernetes", "--json").document
     assert deep["clean"]
     assert deep["events"]["outbox_events"] == deep["accepted"] == deep["counted"] > 0
-    assert deep["notes"]
+    assert deep["events"]["topic_records_in_outbox"] == deep["accepted"]
+    assert deep["notes"] == []
+
+
+def test_a_forged_record_is_named_by_its_place(deployed: System) -> None:
+    """Somebody writes into the topic what the outbox does not have: the totals stay, and the deep audit finds it."""
+    exact = deployed.sumflow("total", "--on", "kubernetes").out
+    lane = deployed.psql("adder-postgres", "SELECT lane FROM lanes WHERE last_seq > 0 LIMIT 1")
+    forged = LaneEncoder(UUID(lane)).encode(1, 7, 7, WHEN, WHEN).decode()
+    deployed.produce("sums", f"lane:{lane},seq:1\t{forged}\n")
+    deep = deployed.sumflow("audit", "--deep", "--on", "kubernetes", "--json")
+    assert deep.code == 1
+    assert f"{lane}:1" in [each["subject"] for each in deep.document["findings"]]
+    assert deployed.sumflow("total", "--on", "kubernetes").out == exact
 
 
 def test_no_placeholder_is_on_the_cluster(deployed: System) -> None:
