@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Final
 
 import click
 
 from sumflow import settings
+
+_LEAST_URGENT: Final = 19
 
 
 @click.command(hidden=True)
@@ -42,6 +46,8 @@ def records(bootstrap: str, topic: str, places: tuple[str, ...]) -> None:
     """Send a topic's records in batches, one for each line that asks for it (see sumflow.audit.carried)."""
     from sumflow.audit import carried
     from sumflow.audit.records import read
+
+    os.nice(_LEAST_URGENT)  # the service beside it comes first
 
     with read(bootstrap, topic, carried.held_of(places)) as reading:
         for _, answer in zip(sys.stdin.buffer, carried.answers(reading), strict=False):

@@ -176,8 +176,7 @@ class ClusterTarget:
     def _records(self, topic: str, held: Mapping[int, facts.Extent]) -> Iterator[Reading]:
         """Read the topic with a Kafka client in a pod of ours; it has what the processor has to spare there."""
         words = ["--bootstrap", self._bootstrap, topic, *carried.places(held)]
-        command = ["nice", "-n", "19", "sumflow", "records", *words]
-        with streams.conversation(self.reached, self._client_pod(), command) as there:
+        with streams.conversation(self.reached, self._client_pod(), ["sumflow", "records", *words]) as there:
             yield carried.receive(there.say, there.hear)
 
     def _client_pod(self) -> Pod:
