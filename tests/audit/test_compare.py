@@ -156,6 +156,8 @@ def test_parked_events_wait_for_the_missing_one() -> None:
     cut = replace(changed(CUT, parked=1), parked={LANE: Parked(1, 4)})
     assert found(cut) == [(Kind.HELD, f"{LANE}:3")]
     assert found(replace(cut, next_offsets={0: 3})) == [(Kind.LOST, f"{LANE}:3")]
+    not_published = replace(cut, next_offsets={0: 3}, published={LANE: 2})
+    assert found(not_published) == [(Kind.HELD, f"{LANE}:3")], "what is not published cannot be lost in the topic"
 
 
 @pytest.mark.parametrize(

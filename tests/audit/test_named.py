@@ -135,6 +135,12 @@ CASES = {
         {RENT},
     ),
     "a foreign share gone": ("totalizer", ["DELETE FROM named_foreign_totals WHERE name = 'food'"], {FOOD}),
+    "a foreign share without a total": (
+        "totalizer",
+        ["INSERT INTO named_foreign_totals VALUES ('y', 0, 1)"],
+        {(TOTAL[0], "total 'y'")},
+    ),
+    "a second lane's named sum": ("adder", ["INSERT INTO lane_totals VALUES (1, 'food', 0, 1)"], {FOOD}),
     "a lane's named sum moved": ("adder", ["UPDATE lane_totals SET sum = sum + 1 WHERE total = 'food'"], {FOOD}),
     "a lane's named sum gone": ("adder", ["DELETE FROM lane_totals WHERE total = 'food'"], {FOOD}),
 }
