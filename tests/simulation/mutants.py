@@ -82,6 +82,11 @@ MUTANTS: Final = [
         4,
     ),
     Mutant(
+        "publish a lane that another relay has",
+        ((relay_session.RelaySession._claim, "[0][0]:", "[0]:"),),
+        357,
+    ),
+    Mutant(
         "go on with a producer that failed",
         (
             (relay_session.RelaySession._publish, " and publisher.failure is None:", ":"),
