@@ -34,6 +34,13 @@ async def test_a_batch_keeps_what_fits_and_names_what_does_not() -> None:
     assert sorted(request.rejected) == [1, 3]
 
 
+@pytest.mark.parametrize(("x", "y"), [(INT64_MAX, 1), (INT64_MIN, -1)])
+async def test_an_overflow_in_one_direction_is_enough(x: int, y: int) -> None:
+    """A batch whose other sums are within the range names the one that is not."""
+    request = requests.batch([1, x, 3], [10, y, 30], "", None, ("a", "b", "c"))
+    assert (list(request.xs), list(request.totals), list(request.rejected)) == ([1, 3], ["a", "c"], [1])
+
+
 @pytest.mark.parametrize(("xs", "ys"), [([], []), ([1], []), ([1], [1, 2]), ([0] * 10_001, [0] * 10_001)])
 async def test_a_batch_of_the_wrong_form_is_invalid(xs: list[int], ys: list[int]) -> None:
     """Empty, unequal and oversized batches are refused as a whole, with their sizes."""
@@ -48,6 +55,13 @@ async def test_an_id_that_cannot_be_kept_is_invalid(request_id: str) -> None:
     with pytest.raises(Refused) as refused:
         requests.single(1, 1, request_id, None)
     assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("request_id", ["x" * 128, "é" * 64])
+async def test_the_longest_id_is_kept(request_id: str) -> None:
+    """128 bytes, for one addition and for a batch."""
+    assert requests.single(1, 1, request_id, None).request_id == request_id
+    assert requests.batch([1], [1], request_id, None).request_id == request_id
 
 
 async def test_the_digest_tells_requests_apart() -> None:
