@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import msgspec
@@ -21,6 +22,7 @@ from sumflow.errors import SumflowError
 from sumflow.settings import Address, TotalizerSettings
 from sumflow.totalizer import api, server
 from sumflow.totalizer.page import Page
+from sumflow.totalizer.reading import Totals
 
 pytestmark = pytest.mark.integration
 Database = psycopg.Connection[tuple[object, ...]]
@@ -221,6 +223,18 @@ def test_many_readers_share_one_connection(client: httpx.Client, database: Datab
         "WHERE datname = current_database() AND application_name = 'sumflow-totalizer-rest'"
     ).fetchall()
     assert sessions == [(2,)]
+
+
+def test_what_was_asked_for_is_forgotten_with_the_answer(settings: TotalizerSettings) -> None:
+    """Positions of lanes that there never were, a million of them, are a question each, and no memory."""
+
+    async def ask() -> tuple[set[UUID], set[str]]:
+        totals = Totals(settings)
+        await totals.read(uuid4(), "rent")
+        await totals.close()
+        return totals._lanes, totals._names
+
+    assert asyncio.run(ask()) == (set(), set())
 
 
 def test_answers_do_not_wait_for_acknowledgements(settings: TotalizerSettings) -> None:

@@ -92,6 +92,10 @@ def test_the_list_is_paged_by_name(client: httpx.Client, database: Database) -> 
         move(database, "INSERT INTO totals VALUES ('a', 1, 1) ON CONFLICT DO NOTHING")
     assert listed == [{"name": name, "result": 2**65, "count": 2} for name in names]
     assert len(client.get("/v1/totals").json()["totals"]) == len(names) + 1
+    assert client.get(f"/v1/totals?limit={len(names) + 1}").json()["next"] is None, (
+        "a page that is just full is the last"
+    )
+    assert [client.get(f"/v1/totals?limit={limit}").status_code for limit in (1, 1000)] == [200, 200]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=²", "after=%00"])
