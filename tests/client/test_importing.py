@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from sumflow.adder.outbox import REQUEST_RETENTION
 from sumflow.client import bulk, importing, journal
 from sumflow.client.endpoints import Endpoints
 from sumflow.client.importing import Forgetful, Import, Outcome
@@ -296,6 +298,7 @@ def test_an_import_is_not_resumed_after_the_adder_may_have_forgotten(
     numbers_file: Path, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Request ids are kept for days; an older interruption is refused rather than resumed inexactly."""
+    assert timedelta(seconds=journal.RESUMABLE_FOR_S) <= REQUEST_RETENTION - timedelta(days=1)
     with pytest.raises(KeyboardInterrupt):
         carry_out(numbers_file, endpoints, Recorder(interrupt_after=1))
     monkeypatch.setattr(journal, "RESUMABLE_FOR_S", -1.0)

@@ -20,7 +20,7 @@ from sumflow.totalizer import upkeep
 from sumflow.totalizer.ledger import Outcome, OwnershipLostError
 from sumflow.totalizer.positions import TopicFacts
 from sumflow.totalizer.session import Session
-from tests.totalizer.records import FakeRecord, Lane, foreign_value
+from tests.totalizer.records import FakeRecord, Lane, foreign, foreign_value, named
 from tests.totalizer.test_ledger import TOPIC_ID, lane_row, partitions, record, total
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures(partitions.__name__)]
@@ -167,6 +167,29 @@ def test_rows_are_locked_in_the_order_of_their_keys(
     with behind(database, database_url, lock, lambda watcher: free.extend(watcher.execute(others))):
         database.execute(sql.SQL("SELECT FROM {table} WHERE {key} = %s FOR SHARE").format(**names), (keys[1],))
     assert free == [(keys[2],)]
+
+
+@pytest.mark.parametrize("table", ["totals", "named_foreign_totals"])
+def test_names_are_counted_in_their_order(database: Database, database_url: str, table: str) -> None:
+    """Whatever their order in the batch: who waits for one has those before it, and none after it."""
+    lane = Lane()
+
+    def batch(start: int, names: str) -> list[FakeRecord]:
+        if table == "totals":
+            return [named(lane, seq, name, 1, (0, seq)) for seq, name in enumerate(names, start)]
+        return [foreign(uuid4(), name, 1, offset) for offset, name in enumerate(names, start)]
+
+    record(database, batch(1, "abc"))
+    others = sql.SQL("SELECT name FROM {} WHERE name > '' ORDER BY name FOR UPDATE SKIP LOCKED")
+    free: list[Any] = []
+    with behind(
+        database,
+        database_url,
+        lambda other: record(other, batch(4, "cba")).counted,
+        lambda watcher: free.extend(watcher.execute(others.format(sql.Identifier(table)))),
+    ) as counted:
+        database.execute(sql.SQL("SELECT FROM {} WHERE name = 'b' FOR UPDATE").format(sql.Identifier(table)))
+    assert (free, counted) == ([("c",)], [3])
 
 
 def test_lanes_are_opened_in_the_order_of_their_keys(database: Database, database_url: str) -> None:
