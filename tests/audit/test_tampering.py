@@ -268,6 +268,16 @@ def test_a_total_that_is_gone_is_a_finding(copy: Scene, statement: str) -> None:
     assert named(copy.audit()) == {(Kind.ALTERED, "total")}
 
 
+def test_a_first_event_that_is_a_dead_letter_holds_its_lane(copy: Scene) -> None:
+    """A lane of which nothing was ever counted has no row yet, and its next event is the first."""
+    with psycopg.connect(copy.totalizer, autocommit=True) as connection:
+        connection.execute("UPDATE dead_letters SET lane = %s, seq = 1", (FOREIGN[0],))
+        letters = [letter.lane for letter in copy.books().cut().dead_letters]
+        assert letters == [FOREIGN[0]]
+        connection.execute("UPDATE dead_letters SET seq = 2")
+        assert list(copy.books().cut().dead_letters) == []
+
+
 def test_what_cannot_be_read_is_said_and_is_no_clean_audit(copy: Scene) -> None:
     """A database without the tables is an error with its reason, never a report."""
     with psycopg.connect(copy.totalizer, autocommit=True) as connection:

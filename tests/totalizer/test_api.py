@@ -163,6 +163,21 @@ def test_the_stream_tells_each_change(client: httpx.Client, database: Database) 
         assert next(told) == first | {"total": 2**70, "count": 2}
 
 
+def test_what_surrounds_the_total_is_of_all_partitions_and_lanes(client: httpx.Client, database: Database) -> None:
+    """Dead letters, parked events and the lag add up; a partition that is ahead of its known end takes nothing off."""
+    offset = "INSERT INTO offsets (topic, partition, topic_id, next_offset, end_offset, dead_letters)"
+    for partition, (topic, end, letters) in enumerate(
+        [("sums", 7, 1), ("sums", 8, 2), ("sums", 0, 0), ("tills", 9, 4)]
+    ):
+        row = (topic, partition, uuid4(), 5, end, letters)
+        database.execute(f"{offset} VALUES (%s, %s, %s, %s, %s, %s)".encode(), row)
+        lane = "INSERT INTO lane_marks (lane, topic, partition, parked) VALUES (%s, %s, %s, %s)"
+        database.execute(lane, (uuid4(), topic, partition, partition))
+    with client.stream("GET", "/v1/stream") as answer:
+        state = next(states(answer.iter_lines()))
+    assert (state["lag"], state["parked"], state["dead_letters"]) == (5, 6, 7)
+
+
 def test_streams_and_waits_are_bounded(settings: TotalizerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """One too many is refused and told to come back."""
     monkeypatch.setattr(api, "STREAMS_LIMIT", 1)
