@@ -152,6 +152,13 @@ def states(lines: Iterator[str]) -> Iterator[dict[str, object]]:
     return (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
 
 
+def test_what_waits_behind_a_gap_is_not_included(client: httpx.Client, database: Database) -> None:
+    """A position beyond the mark is none of the total's, however many events of its lane are parked."""
+    lane = uuid4()
+    move(database, "INSERT INTO lane_marks (lane, topic, partition, mark, parked) VALUES (%s, 'sums', 0, 3, 2)", lane)
+    assert [client.get(f"/v1/results?position={lane}:{seq}").status_code for seq in (3, 4)] == [200, 504]
+
+
 def test_the_stream_tells_each_change(client: httpx.Client, database: Database) -> None:
     """The state now, then what changes, without asking again."""
     with client.stream("GET", "/v1/stream") as answer:

@@ -69,6 +69,13 @@ def test_what_was_shown_is_on_disk(settings: TotalizerSettings) -> None:
     session.close()
 
 
+def test_whoever_shows_the_total_hears_of_a_commit(database: Database) -> None:
+    """With the commit, and not with the next look."""
+    database.execute("LISTEN totals")
+    record(database, [Lane().record(1)])
+    assert [notice.channel for notice in database.notifies(timeout=20, stop_after=1)] == ["totals"]
+
+
 def test_of_two_that_read_one_partition_the_second_finds_it_moved(database: Database, database_url: str) -> None:
     """It waits for the first, whose outcome is not known before, and writes nothing."""
     records = [FakeRecord((0, 0), b"{")]
