@@ -32,7 +32,10 @@ def status(place: Place, output: Output) -> int:
         output.line(line)
     well = sum(part.state == "ready" for part in parts)
     output.line(f"\nprofile {system.profile} on {cluster.context}: {well} of {len(parts)} ready")
-    document = [{"object": str(p.ref), "state": p.state, "reason": p.reason, "restarts": p.restarts} for p in parts]
+    document = [
+        {"object": str(p.ref), "state": p.state, "reason": p.reason, "remedy": p.remedy, "restarts": p.restarts}
+        for p in parts
+    ]
     output.document({"profile": system.profile, "healthy": well == len(parts), "parts": document})
     return 0 if well == len(parts) else 1
 
@@ -45,6 +48,8 @@ def _table(parts: list[Part], output: Output) -> Iterator[str]:
         yield f"{output.mark(_MARKS[part.state]).ljust(4)} {line}"
         for told in part.reason.splitlines():
             yield f"         {told}"
+        if part.remedy:
+            yield f"         remedy: {part.remedy}"
 
 
 @contextlib.contextmanager

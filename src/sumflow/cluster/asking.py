@@ -15,6 +15,9 @@ from sumflow.cluster.verdict import Waiting
 from sumflow.telemetry.health import HALTED
 
 ANSWER_WITHIN_S: Final = 3.0
+_REFUSED: Final = "password authentication failed"
+"""PostgreSQL's words to who comes with another password than the database has (`auth_failed` in its auth.c)."""
+_AGREE: Final = "a Secret that was lost or written anew: `sumflow secrets rotate` makes database and Secret agree again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ def with_answers(verdict: Waiting, answers: Sequence[Answer]) -> Waiting:
     if not answers:
         return verdict
     halted = all(each.reason.startswith(HALTED) for each in answers)
-    return replace(verdict, reason="\n".join([verdict.reason, *map(str, answers)]), halted=halted)
+    refused = any(_REFUSED in each.reason for each in answers)
+    told = [verdict.reason, *map(str, answers), *([_AGREE] if refused else [])]
+    return replace(verdict, reason="\n".join(told), halted=halted)
 
 
 def _running(pod: Object) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from sumflow import topology
-from sumflow.cluster import deployed, facts, fetch, install, observe, preflight, restore, settle, stages
+from sumflow.cluster import deployed, facts, fetch, install, observe, preflight, restore, rotation, settle, stages
 from sumflow.cluster.apply import Applied, Applier
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.objects import Object, Ref
@@ -99,7 +99,7 @@ def prepare(cluster: Cluster, options: Options) -> Deployment:
 def examine(deployment: Deployment) -> tuple[Finding, ...]:
     """Return all that preflight finds, what would stop the deployment and what would not; changes nothing."""
     image = deployment.options.image
-    wanted = facts.asked(deployment.topology.strimzi, deployment.rendered, deployment.operator, image)
+    wanted = facts.asked(deployment.topology, deployment.rendered, deployment.operator, image)
     seen = facts.gather(deployment.cluster, [*deployment.rendered, *deployment.operator], wanted)
     return preflight.findings(seen, wanted)
 
@@ -159,10 +159,16 @@ def _step(
 def _act(stage: Stage, applier: Applier, watch: observe.Watch, reporter: DeployReporter) -> Callable[[], None]:
     def act() -> None:
         watch.begin(Ref.of(each) for each in stage.objects)
+        settings = set()
         for change in _applied(stage, applier):
             if change.answer == "configured":
                 watch.forgive(change.ref)
+                settings |= {change.ref.name} if change.ref.kind == "ConfigMap" else set()
             reporter.applied(stage.name, change)
+        for each in stage.objects:
+            # A process has read its environment when it started: without this, one with other settings would go on.
+            if Ref.of(each).group == "apps" and settings & rotation.environment_of(each, "configMapRef"):
+                rotation.restart(applier.cluster, Ref.of(each))
 
     return act
 

@@ -23,6 +23,7 @@ from sumflow.topology.model import Topology
 PROFILE_NOTE: Final = "sumflow.io/profile"
 """The annotation on the release's ConfigMap that says which profile was deployed."""
 RELEASE: Final = Ref("", "v1", "ConfigMap", "sumflow-kafka", "strimzi-release")
+_SCALE_UP: Final = "`sumflow deploy --force-conflicts` sets the declared number again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Part:
         """Why it is not ready; empty if it is."""
         return "" if isinstance(self.verdict, Ready) else self.verdict.reason
 
+    @property
+    def remedy(self) -> str:
+        """What to do where waiting changes nothing; empty elsewhere."""
+        return self.verdict.remedy if isinstance(self.verdict, Hopeless) else ""
+
 
 def profile(cluster: Cluster) -> str:
     """Return the name of the profile that is deployed.
@@ -57,6 +63,11 @@ def profile(cluster: Cluster) -> str:
         raise NotRunningError(f"SumFlow is not deployed on {cluster.context}", remedy="deploy it: `sumflow deploy`")
     noted = annotations_of(release).get(PROFILE_NOTE)
     return noted or _guessed(cluster, str(release["data"]["version"]))
+
+
+def noted_profile(cluster: Cluster) -> str | None:
+    """Return the name of the profile that is deployed, as `deploy` noted it; None where it did not."""
+    return annotations_of(cluster.get(RELEASE)).get(PROFILE_NOTE)
 
 
 def declared(cluster: Cluster, manifests: Path | None = None) -> Topology:
@@ -80,6 +91,9 @@ def parts(cluster: Cluster, system: Topology) -> list[Part]:
 
 
 def _verdict(watch: Watch, ref: Ref) -> Verdict:
+    if ((watch.cluster.get(ref) or {}).get("spec") or {}).get("replicas") == 0:
+        # A deployment never waits for it, and Kubernetes calls it complete; but nothing works there.
+        return Hopeless(f"{ref} is scaled to 0", _SCALE_UP)
     said = watch.judge(ref)
     if isinstance(said, Ready) and ref.kind == "Kafka":
         # Its condition stays Ready while a broker is away: the operator looks again only every two minutes.

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sumflow.cluster import demand, preflight, registry, settle
+from sumflow.cluster import demand, deployed, preflight, registry, settle
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.demand import Permission
 from sumflow.cluster.failures import ForbiddenError
 from sumflow.cluster.objects import Object, Ref, annotations_of, meta, status
 from sumflow.cluster.preflight import Demand, Facts, ImageAnswer, NodeRoom, OperatorSeen, QuotaSeen
 from sumflow.topology import quantities
-from sumflow.topology.model import StrimziRelease
+from sumflow.topology.model import Topology
 
 PARALLEL: Final = 8
 
@@ -24,16 +24,17 @@ _NEVER_TAKES: Final = ("NoSchedule", "NoExecute")
 
 
 def asked(
-    release: StrimziRelease, rendered: Iterable[Object], operator: Iterable[Object], image: str | None = None
+    declared: Topology, rendered: Iterable[Object], operator: Iterable[Object], image: str | None = None
 ) -> Demand:
     """Return what the declared system asks of any cluster; `image` is SumFlow's own, if not the declared one."""
     objects, installed = list(rendered), list(operator)
     return Demand(
-        release,
+        declared.strimzi,
         demand.pods([*objects, *installed]),
         demand.storage_classes(objects),
         frozenset([image] if image else (own for each in objects for own in _own_images(each))),
         {meta(each)["name"]: _served(each) for each in installed if each["kind"] == "CustomResourceDefinition"},
+        declared.profile,
     )
 
 
@@ -51,7 +52,15 @@ def gather(cluster: Cluster, objects: Iterable[Object], wanted: Demand) -> Facts
         definitions=_definitions(cluster),
         quotas=tuple(quota for namespace in sorted(namespaces) for quota in _quotas(cluster, namespace)),
         registries=_registries(wanted.own_images, nodes),
+        profile=_profile(cluster),
     )
+
+
+def _profile(cluster: Cluster) -> str | None:
+    try:
+        return deployed.noted_profile(cluster)
+    except ForbiddenError:
+        return None
 
 
 def _quotas(cluster: Cluster, namespace: str) -> Iterator[QuotaSeen]:

@@ -92,6 +92,7 @@ class Facts:
         definitions: Strimzi's definitions that are installed: name to the versions that they serve.
         quotas: what our namespaces are allowed, as far as we may see that.
         registries: what registries say of our own images, as far as nodes lack them.
+        profile: the one that is deployed, as far as that was noted.
     """
 
     server: Version
@@ -102,6 +103,7 @@ class Facts:
     definitions: Mapping[str, frozenset[str]] | None = None
     quotas: tuple[QuotaSeen, ...] = ()
     registries: Mapping[str, ImageAnswer] = field(default_factory=dict)
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Demand:
         storage_classes: each with who names it; the empty name is the default one.
         own_images: the references of SumFlow's own image.
         definitions: the definitions that the install files bring: name to the versions that they serve.
+        profile: its name.
     """
 
     release: StrimziRelease
@@ -120,11 +123,12 @@ class Demand:
     storage_classes: Mapping[str, tuple[str, ...]]
     own_images: frozenset[str]
     definitions: Mapping[str, frozenset[str]]
+    profile: str
 
 
 def findings(facts: Facts, demand: Demand) -> tuple[Finding, ...]:
     """Return everything that stands in the way, and then what should be known."""
-    checks = (_version, _permissions, _operators, _definitions, _storage, _room, _quotas, _images)
+    checks = (_version, _permissions, _profile, _operators, _definitions, _storage, _room, _quotas, _images)
     found = [finding for check in checks for finding in check(facts, demand)]
     return tuple(sorted(found, key=lambda each: not each.fatal))
 
@@ -150,6 +154,15 @@ def missing(denied: Sequence[Permission]) -> Finding:
         why="\n".join(f"cannot {each}" for each in denied),
         remedy="ask an administrator for the roles in k8s/rbac (docs/kubernetes.md, Least privilege)",
     )
+
+
+def _profile(facts: Facts, demand: Demand) -> Iterator[Finding]:
+    if facts.profile not in (None, demand.profile):
+        yield Finding(
+            f"the profile {facts.profile} is deployed, this is {demand.profile}",
+            why="brokers, copies of topics and sizes of volumes differ; a running system cannot change all of it",
+            remedy=f"`--profile {facts.profile}`; or docs/kubernetes.md, Changing the profile",
+        )
 
 
 def _operators(facts: Facts, demand: Demand) -> Iterator[Finding]:

@@ -8,18 +8,19 @@ them, and the namespaces around them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from sumflow.cluster import inventory, readiness, restore
 from sumflow.cluster.client import Cluster
-from sumflow.cluster.objects import RBAC, STRIMZI, Object, Ref, labels_of, meta, status
+from sumflow.cluster.objects import RBAC, STRIMZI, Object, Ref, annotations_of, labels_of, meta, status
 from sumflow.steps import NotYet, Readiness, Ready, Reporter, Step, run
 
 UNMANAGED: Final = "strimzi.io/managed"
 """With `false` the topic operator lets a resource go without deleting the topic (Strimzi, Deploying and Managing)."""
 WITHIN_S: Final = 300.0
 
+_KAFKA: Final = Ref("", "v1", "Namespace", "", "sumflow-kafka")
 _DATA: Final = frozenset({"PersistentVolumeClaim", "Secret"})
 _WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "HorizontalPodAutoscaler", "PodDisruptionBudget"})
 _OPERATOR: Final = frozenset({"strimzi-cluster-operator", "strimzi-release"})
@@ -139,12 +140,17 @@ def _keep_data(refs: Iterable[Ref], reporter: RemovalReporter) -> int:
 def _remove_data(cluster: Cluster, refs: Iterable[Ref], reporter: RemovalReporter) -> int:
     """Remove passwords and volumes, those of Kafka too: its operator made them for the resource that we created."""
     data = [ref for ref in refs if ref.kind in _DATA]
-    namespaces = [ref.name for ref in refs if ref.kind == "Namespace" and ref.name == "sumflow-kafka"]
-    for claim in cluster.list(Ref("", "v1", "PersistentVolumeClaim", "sumflow-kafka", "")) if namespaces else ():
+    place = Ref("", "v1", "PersistentVolumeClaim", _KAFKA.name, "")
+    for claim in cluster.list(place) if _was_ours(cluster, refs) else ():
         if labels_of(claim).get("strimzi.io/cluster") == "sumflow-kafka":
-            data.append(Ref("", "v1", "PersistentVolumeClaim", "sumflow-kafka", str(meta(claim)["name"])))
-
+            data.append(replace(place, name=str(meta(claim)["name"])))
     return _remove_all(cluster, "data", data, reporter)
+
+
+def _was_ours(cluster: Cluster, refs: Iterable[Ref]) -> bool:
+    """Tell whether Kafka is what `deploy` made, now or before its data was left; others may have made the namespace."""
+    noted = restore.CLUSTER_ID_NOTE in annotations_of(cluster.get(_KAFKA))
+    return noted or any(_KAFKA.name in (ref.namespace, ref.name) for ref in refs)
 
 
 def _remove_definitions(cluster: Cluster, refs: Iterable[Ref], reporter: RemovalReporter) -> int:

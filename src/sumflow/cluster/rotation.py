@@ -42,12 +42,11 @@ def rotate(
     """
     changed = tuple(_change(cluster, each, make()) for each in topology.databases)
     names = {ref.name for ref in changed}
-    following = [ref for ref in _workloads(topology) if names & _secrets_of(cluster.get(ref))]
+    following = [ref for ref in _workloads(topology) if names & environment_of(cluster.get(ref), "secretRef")]
 
     def act() -> None:
         for ref in following:
-            stamp = {RESTARTED: datetime.now(UTC).isoformat(timespec="seconds")}
-            cluster.merge(ref, {"spec": {"template": {"metadata": {"annotations": stamp}}}}, manager=MANAGER)
+            restart(cluster, ref)
 
     watch = Watch(cluster)
     run([Step("services follow", act, lambda: watch.ready(following), WITHIN_S, when_late=_LATE)], reporter)
@@ -76,10 +75,16 @@ def _workloads(topology: Topology) -> Iterable[Ref]:
     return (Ref("apps", "v1", each.kind, each.namespace, each.name) for each in topology.services)
 
 
-def _secrets_of(live: Object | None) -> set[str]:
-    """Return the names of the Secrets that a workload takes its environment from."""
-    if live is None:
+def environment_of(workload: Object | None, kind: str) -> set[str]:
+    """Return the names of the objects that a workload takes its environment from, of `secretRef` or `configMapRef`."""
+    if workload is None:
         return set()
-    containers: list[dict[str, Any]] = live["spec"]["template"]["spec"]["containers"]
+    containers: list[dict[str, Any]] = workload["spec"]["template"]["spec"]["containers"]
     sources = [source for each in containers for source in each.get("envFrom") or ()]
-    return {str(source["secretRef"]["name"]) for source in sources if source.get("secretRef")}
+    return {str(source[kind]["name"]) for source in sources if source.get(kind)}
+
+
+def restart(cluster: Cluster, workload: Ref) -> None:
+    """Have a workload's pods replaced one by one, as `kubectl rollout restart` does."""
+    stamp = {RESTARTED: datetime.now(UTC).isoformat(timespec="seconds")}
+    cluster.merge(workload, {"spec": {"template": {"metadata": {"annotations": stamp}}}}, manager=MANAGER)

@@ -55,9 +55,11 @@ def settled(
     ref = Ref.of(declared)
     if live is None or CREATED_BY in annotations_of(live):
         made["metadata"].setdefault("annotations", {})[CREATED_BY] = FIELD_MANAGER
-    if live is not None and (ref.namespace, ref.kind, ref.name) in scaled:
+    copies = (live or {}).get("spec", {}).get("replicas")
+    # Whoever sets 0 switches the autoscaler off: then the declared number brings the workload back.
+    if copies and (ref.namespace, ref.kind, ref.name) in scaled:
         # Left out, the field would be given up and fall back to 1; with its own value it neither changes nor conflicts.
-        made["spec"]["replicas"] = live["spec"].get("replicas", 1)
+        made["spec"]["replicas"] = copies
     if ref.kind == "Secret":
         data = passwords.data(_secret_values(declared), (live or {}).get("data"), Secret.PLACEHOLDER, generate)
         made.pop("stringData", None)

@@ -108,3 +108,10 @@ def test_a_deployment_goes_on_past_what_has_halted(service: list[str | None]) ->
     assert isinstance(seen, Ready)
     assert "`sumflow rebuild`" in seen.evidence
     assert isinstance(watch.judge(SERVICE), Waiting)
+
+
+def test_another_password_than_the_databases_is_told_with_its_remedy() -> None:
+    """A Secret that was deleted is made anew by `deploy`, and fits the database no more: waiting does not mend that."""
+    said = 'connection failed: FATAL: password authentication failed for user "adder"'
+    told = asking.with_answers(Waiting("0 of 1 available"), [asking.Answer("sumflow/adder-1", "adder", said)])
+    assert "`sumflow secrets rotate`" in told.reason

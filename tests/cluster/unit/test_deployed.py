@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from sumflow import topology
 from sumflow.cluster import deployed
 from sumflow.cluster.client import Cluster
 from sumflow.cluster.objects import Object, Ref
@@ -53,3 +54,16 @@ def test_a_pod_that_is_not_ready_is_told_with_its_reason() -> None:
         deployed.ready(cluster, Pod("sumflow", "adder-postgres-0", "postgres"))
     ready = Pod("sumflow", "adder-postgres-0", "postgres")
     assert deployed.ready(cast("Cluster", FakeCluster((running_pod(ready=True),))), ready) == ready
+
+
+def test_what_is_scaled_to_nothing_is_not_well() -> None:
+    """Kubernetes calls 0 of 0 complete; whoever asks how the system is must hear that nothing works there."""
+
+    class Scaled(FakeCluster):
+        def get(self, ref: Ref) -> Object | None:
+            return {"metadata": {"name": ref.name}, "spec": {"replicas": 0}} if ref.group == "apps" else None
+
+    parts = deployed.parts(cast("Cluster", Scaled(())), topology.load("dev"))
+    workloads = [part for part in parts if part.ref.group == "apps"]
+    assert {part.state for part in workloads} == {"failed"}
+    assert all(part.reason.endswith("is scaled to 0") and "sumflow deploy" in part.remedy for part in workloads)

@@ -125,6 +125,15 @@ def test_an_autoscalers_decision_stands() -> None:
     assert settle.settled(declared, live, scaled=NOBODY)["spec"]["replicas"] == 2
 
 
+def test_a_workload_that_was_scaled_to_nothing_comes_back() -> None:
+    """With no copy at all an autoscaler is switched off: left as it is, nothing would ever bring the workload back."""
+    declared = _find("Deployment", "adder")
+    live = copy.deepcopy(declared)
+    live["spec"]["replicas"] = 0
+    scaled = settle.scaled_by_others(topology.render("spec"))
+    assert settle.settled(declared, live, scaled=scaled)["spec"]["replicas"] == 2
+
+
 def test_the_mark_of_creation_is_given_once_and_kept() -> None:
     """What deploy creates is marked; what was there before is changed, not claimed."""
     declared = _find("Namespace", "sumflow")

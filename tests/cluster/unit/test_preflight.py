@@ -30,6 +30,7 @@ def _demand(profile: str = "spec") -> Demand:
         demand.storage_classes(rendered),
         frozenset({"sumflow:0.1.0"}),
         DEFINITIONS,
+        profile,
     )
 
 
@@ -47,6 +48,13 @@ def test_a_fitting_cluster_raises_nothing(profile: str) -> None:
 def test_a_server_that_is_too_old_is_refused() -> None:
     """Strimzi's own minimum decides."""
     assert "needs 1.25" in _only(replace(FACTS, server=Version(1, 24))).what
+
+
+@pytest.mark.parametrize(("deployed", "refused"), [("kraft", True), ("dev", False), (None, False)])
+def test_another_profile_over_a_running_one_is_refused(deployed: str | None, refused: bool) -> None:
+    """One operator serves both, so nothing else would stop it before brokers are added or taken away."""
+    found = findings(replace(FACTS, profile=deployed), _demand("dev"))
+    assert [each.remedy.split(";")[0] for each in found if each.fatal] == ["`--profile kraft`"] * refused
 
 
 def test_missing_permissions_are_named_one_by_one() -> None:
