@@ -159,16 +159,14 @@ def _step(
 def _act(stage: Stage, applier: Applier, watch: observe.Watch, reporter: DeployReporter) -> Callable[[], None]:
     def act() -> None:
         watch.begin(Ref.of(each) for each in stage.objects)
-        settings = set()
+        configured = set()
         for change in _applied(stage, applier):
             if change.answer == "configured":
                 watch.forgive(change.ref)
-                settings |= {change.ref.name} if change.ref.kind == "ConfigMap" else set()
+                configured.add(change.ref)
             reporter.applied(stage.name, change)
-        for each in stage.objects:
-            # A process has read its environment when it started: without this, one with other settings would go on.
-            if Ref.of(each).group == "apps" and settings & rotation.environment_of(each, "configMapRef"):
-                rotation.restart(applier.cluster, Ref.of(each))
+        for ref in rotation.readers(stage.objects, configured):
+            rotation.restart(applier.cluster, ref)
 
     return act
 

@@ -10,7 +10,7 @@ password.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -82,6 +82,13 @@ def environment_of(workload: Object | None, kind: str) -> set[str]:
     containers: list[dict[str, Any]] = workload["spec"]["template"]["spec"]["containers"]
     sources = [source for each in containers for source in each.get("envFrom") or ()]
     return {str(source[kind]["name"]) for source in sources if source.get(kind)}
+
+
+def readers(declared: Iterable[Object], changed: Collection[Ref]) -> tuple[Ref, ...]:
+    """Return the workloads whose settings are among what changed: a process reads its environment when it starts."""
+    names = {ref.name for ref in changed if ref.kind == "ConfigMap"}
+    workloads = [each for each in declared if Ref.of(each).group == "apps"]
+    return tuple(Ref.of(each) for each in workloads if names & environment_of(each, "configMapRef"))
 
 
 def restart(cluster: Cluster, workload: Ref) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -145,6 +146,36 @@ def test_what_drifted_is_repaired_and_nothing_else(deployed: System) -> None:
     done = deployed.deploy("--json")
     changed = [change for change in done.document["changes"] if change["answer"] != "unchanged"]
     assert [(each["object"], each["answer"]) for each in changed] == [("service/totalizer", "created")]
+
+
+def test_settings_that_were_put_right_reach_the_pods(deployed: System) -> None:
+    """Pods that started with other settings would go on with them, and the deployment would wait for them in vain."""
+    wrong = '{"data": {"KAFKA_TOPIC": "another"}}'
+    deployed.kubectl("patch", "configmap", "adder-config", "-n", "sumflow", "--type=merge", "-p", wrong)
+    deployed.kubectl("delete", "pod", "-n", "sumflow", "-l", "app=adder")
+    done = deployed.deploy("--force-conflicts")
+    assert done.code == 0, done.out + done.err
+    assert deployed.sumflow("add", "1", "2", "--on", "kubernetes", "--json").document["sum"] == 3
+    assert deployed.diff().code == 0
+
+
+def test_a_service_that_was_stopped_is_told_and_comes_back(deployed: System) -> None:
+    """0 of 0 is complete for Kubernetes; `status` says what it is, and its remedy brings the service back."""
+    deployed.kubectl("scale", "deployment/totalizer", "-n", "sumflow", "--replicas=0")
+    told = deployed.sumflow("status", "--on", "kubernetes")
+    assert told.code == 1
+    assert "Deployment sumflow/totalizer is scaled to 0" in told.out
+    assert "`sumflow deploy --force-conflicts`" in told.out
+    assert deployed.deploy("--force-conflicts").code == 0
+    assert deployed.sumflow("status", "--on", "kubernetes").code == 0
+
+
+def test_another_profile_is_refused(deployed: System) -> None:
+    """The same operator serves `kraft`, but brokers, copies and volumes of `dev` cannot become its; nothing changes."""
+    refused = replace(deployed, profile="kraft").deploy()
+    assert refused.code == 1
+    assert "the profile dev is deployed, this is kraft" in refused.err
+    assert deployed.diff().code == 0
 
 
 def test_passwords_rotate_without_losing_a_sum(deployed: System) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sumflow import topology
-from sumflow.cluster import stages
+from sumflow.cluster import rotation, stages
 from sumflow.cluster.objects import Object, Ref
 from sumflow.cluster.stages import Stage
 
@@ -61,3 +61,11 @@ def test_needs_are_passed_on_over_a_missing_stage() -> None:
     rendered = [each for each in topology.render("spec") if each["kind"] != "KafkaTopic"]
     plan = {stage.name: stage for stage in stages.plan(rendered, [OPERATOR])}
     assert plan["services"].after == ("Kafka cluster", "PostgreSQL")
+
+
+def test_pods_follow_the_settings_that_they_have_read() -> None:
+    """A ConfigMap that was put right reaches the service that reads it, and no other; a Secret is `rotate`'s affair."""
+    changed = [Ref("", "v1", kind, "sumflow", name) for kind, name in (("ConfigMap", "adder-config"), ("Secret", "s"))]
+    followers = rotation.readers(_plan("spec")["services"].objects, changed)
+    assert [ref.typed_name for ref in followers] == ["deployment.apps/adder"]
+    assert rotation.readers(_plan("spec")["services"].objects, changed[1:]) == ()
