@@ -22,7 +22,7 @@ KUBE_VERSION=v1.34.4; ETCD_VERSION=v3.6.4; COREDNS_VERSION=v1.12.4
 NETPOL_VERSION=v1.1.0; METRICS_VERSION=v0.9.0
 
 # What is started here outlives its caller, and would hold its locks and pipes for as long as the cluster is up.
-for fd in /proc/$$/fd/*; do
+for fd in "/proc/$$/fd"/*; do
   fd=${fd##*/}; case $fd in 0 | 1 | 2 | 255) ;; *) eval "exec $fd>&-" ;; esac   # 255: bash reads the script from it
 done
 

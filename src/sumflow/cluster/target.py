@@ -30,6 +30,8 @@ from sumflow.verify.database import login, pair
 from sumflow.verify.target import Broker, Echo, Partition, Route, Session, TopicFacts
 
 _POSTGRES_PORT: Final = 5432
+_LOGIN_WITHIN_S: Final = 20
+"""A forwarded connection is made by server, kubelet and runtime: on busy nodes that took longer than a server's 5 s."""
 _LOGS: Final = {
     "kafka": "kubectl logs -n sumflow-kafka -l strimzi.io/broker-role=true --prefix",
     "zookeeper": "kubectl logs -n sumflow-kafka -l strimzi.io/name=sumflow-kafka-zookeeper --prefix",
@@ -163,7 +165,7 @@ class ClusterTarget:
         kept = deployed.secret(self.reached, database.secret.namespace, database.secret.name)
         pod = self._database_pod(database)
         with streams.forwarded(self.reached, lambda: pod, _POSTGRES_PORT) as address:
-            yield login(address, kept["POSTGRES_PASSWORD"], database.user, database.database)
+            yield login(address, kept["POSTGRES_PASSWORD"], database.user, database.database, within_s=_LOGIN_WITHIN_S)
 
     def _extents(self, topic: str) -> dict[int, facts.Extent]:
         return inside.extents(self.reached, self._broker(), self._bootstrap, topic)

@@ -22,15 +22,15 @@ def pair(topology: Topology) -> tuple[Database, Database]:
     return by_name["adder-postgres"], by_name["totalizer-postgres"]
 
 
-def login(address: Address, password: str, user: str, database: str) -> str:
-    """Return the connection string of a session."""
+def login(address: Address, password: str, user: str, database: str, *, within_s: int = _CONNECT_TIMEOUT_S) -> str:
+    """Return the connection string of a session; `within_s` is the time for its start."""
     return make_conninfo(
         host=address.host,
         port=address.port,
         user=user,
         password=password,
         dbname=database,
-        connect_timeout=_CONNECT_TIMEOUT_S,
+        connect_timeout=within_s,
     )
 
 
