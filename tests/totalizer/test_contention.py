@@ -184,7 +184,7 @@ def test_names_are_counted_in_their_order(database: Database, database_url: str,
     def batch(start: int, names: str) -> list[FakeRecord]:
         if table == "totals":
             return [named(lane, seq, name, 1, (0, seq)) for seq, name in enumerate(names, start)]
-        return [foreign(uuid4(), name, 1, offset) for offset, name in enumerate(names, start)]
+        return [foreign(UUID(int=offset), name, 1, offset) for offset, name in enumerate(names, start)]
 
     record(database, batch(1, "abc"))
     others = sql.SQL("SELECT name FROM {} WHERE name > '' ORDER BY name FOR UPDATE SKIP LOCKED")
