@@ -269,6 +269,14 @@ def test_dead_letters_are_kept_whole(database: Database) -> None:
     assert database.execute(letters).fetchall() == [(1, 3), (2, 1)]
 
 
+def test_a_dead_letter_that_is_read_again_is_kept_once(database: Database) -> None:
+    """Offsets that were set back by hand do not hold the totalizer at what it has put aside already."""
+    for _ in range(2):
+        database.execute("UPDATE offsets SET next_offset = 0")
+        record(database, [FakeRecord((1, 4), b"{")])
+    assert database.execute('SELECT partition, "offset" FROM dead_letters').fetchall() == [(1, 4)]
+
+
 def test_an_undecodable_event_of_a_lane_does_not_move_its_mark(database: Database) -> None:
     """It is put aside, the gap stays and what follows waits: nothing is skipped; the repaired event closes the gap."""
     lane = Lane()
