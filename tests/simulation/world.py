@@ -116,7 +116,7 @@ class World:
     def add_rival(self, operation: Operation) -> None:
         """A careless client gives another addition an id that it has used: only numbers, or only the name, differ."""
         number, chance = len(self.operations), self.random.random()
-        ys = tuple(1000 * number + y for y in operation.ys)
+        ys = tuple(1000 * number + i for i in range(len(operation.ys)))
         rival = Operation(operation.xs, operation.ys, operation.request_id, operation.totals)
         if chance < 0.4:
             rival.ys = ys
