@@ -35,10 +35,17 @@ def postgres_server(directory: Path, database: str = "postgres") -> Iterator[pos
     """Run a PostgreSQL server of the caller's own; its user is a superuser."""
     server = postgresql.Server(directory / "data", free_port(), "tester", secrets.token_urlsafe(12), database)
     postgresql.initialise(server)
-    running = process.start(process.Command(postgresql.command(server), directory / "postgres.log"))
+    with started(server, directory / "postgres.log"):
+        yield server
+
+
+@contextmanager
+def started(server: postgresql.Server, log: Path) -> Iterator[None]:
+    """Run a server that is initialised, until the block ends."""
+    running = process.start(process.Command(postgresql.command(server), log))
     try:
         await_accepting(server, running)
-        yield server
+        yield
     finally:
         stop(running, 2)
 

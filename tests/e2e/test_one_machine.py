@@ -98,6 +98,16 @@ def test_data_survives_a_restart_of_everything(system: System) -> None:
     assert (system.total(), [f.read_text() for f in sorted((system.data_dir / "secrets").iterdir())]) == before
 
 
+def test_a_lost_password_is_made_anew(system: System) -> None:
+    """Without its file nobody knows a database's password: `up` gives the database another one, and nothing is lost."""
+    before = system.total()
+    system.run("down")
+    for file in (system.data_dir / "secrets").iterdir():
+        file.unlink()
+    system.up("dev")
+    assert system.total() == before
+
+
 def test_orphans_of_a_killed_supervisor_are_stopped(system: System) -> None:
     """After kill -9 of the supervisor, `down` stops every process that it left, and `up` works again."""
     before = system.total()

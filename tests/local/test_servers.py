@@ -17,7 +17,7 @@ from sumflow.errors import SumflowError
 from sumflow.local import postgres, process, topics
 from sumflow.local.checks import KafkaAnswers, problem_of
 from sumflow.topology.model import Source, Topic
-from tests.servers import await_accepting, postgres_server, stop
+from tests.servers import postgres_server, started
 
 pytestmark = pytest.mark.integration
 
@@ -74,12 +74,9 @@ def test_a_child_that_outlived_its_server_is_ended_before_the_next_starts(tmp_pa
         assert "pre-existing shared memory block" in again.log.read_text()
         assert "an earlier server had left" in postgres.end_strays(server.data)
         assert (postgres.end_strays(server.data), postgres.strays(tmp_path / "elsewhere")) == ("", [])
-        running = process.start(again)
-        try:
-            await_accepting(server, running)
-        finally:
-            connection.close()
-            stop(running, 2)
+        connection.close()
+        with started(server, again.log):
+            pass
 
 
 def test_initialising_again_keeps_the_data(server: postgres.Server) -> None:
@@ -88,6 +85,17 @@ def test_initialising_again_keeps_the_data(server: postgres.Server) -> None:
     server.data.with_name("data.new").mkdir(exist_ok=True)
     postgres.initialise(server)
     assert (server.data / "PG_VERSION").stat().st_mtime_ns == before
+
+
+def test_a_lost_password_is_replaced_and_the_data_stays(tmp_path: Path) -> None:
+    """Nobody knows the former password any more: the database takes the new one, with whatever is in it."""
+    with postgres_server(tmp_path, database="adder") as running, psycopg.connect(running.url) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+        connection.commit()
+    renewed = replace(running, password="it's-new")
+    postgres.renew_password(renewed)
+    with started(renewed, tmp_path / "again.log"), psycopg.connect(renewed.url) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
 def test_a_failing_initdb_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -30,9 +30,18 @@ def read(directory: Path) -> dict[tuple[str, str], dict[str, str]]:
     return found
 
 
+def lost(directory: Path, declared: Iterable[Secret]) -> list[Secret]:
+    """Return the secrets that are generated and have no file: none was made yet, or it was removed."""
+    return [secret for secret in declared if secret.placeholders and not _path(directory, secret).exists()]
+
+
+def _path(directory: Path, secret: Secret) -> Path:
+    return directory / f"{secret.namespace}.{secret.name}.json"
+
+
 def _one(directory: Path, secret: Secret) -> dict[str, str]:
     """A kept value wins over the manifest only where the manifest has a placeholder: that value is nowhere else."""
-    path = directory / f"{secret.namespace}.{secret.name}.json"
+    path = _path(directory, secret)
     kept = _load(path) if path.exists() else {}
     values = dict(secret.values)
     for key in sorted(secret.placeholders):
@@ -49,5 +58,5 @@ def _load(path: Path) -> dict[str, str]:
         raise UsageError(
             f"{path} is damaged: {error}",
             why="it holds the only copy of a database's password",
-            remedy="restore the file, or begin anew with `sumflow destroy`",
+            remedy="restore the file; or remove it: the next `sumflow up` gives the database a new password",
         ) from error

@@ -71,6 +71,11 @@ class DataDir:
         """Return where a component keeps its data."""
         return self.path / "data" / component
 
+    @property
+    def secrets(self) -> Path:
+        """Where the secrets' files are, which only the owner reads."""
+        return self.path / "secrets"
+
     def archive(self, component: str) -> Path:
         """Return where a database's WAL is archived: a link to the backups' place, once there is a backup."""
         return self.path / "archive" / component
@@ -133,7 +138,7 @@ class DataDir:
                 )
             for folder in FOLDERS:
                 (self.path / folder).mkdir(exist_ok=True)
-            (self.path / "secrets").chmod(0o700)
+            self.secrets.chmod(0o700)
             current = msgspec.structs.replace(mark, cluster_id=known.cluster_id) if known else mark
             write_atomically(self.mark_file, msgspec.json.encode(current))
         self._require_space()

@@ -196,7 +196,7 @@ def addresses(data_dir: Path) -> Mapping[str, str]:
 
 def secrets(data_dir: Path) -> dict[tuple[str, str], dict[str, str]]:
     """Return the kept secrets by namespace and name."""
-    return credentials.read(DataDir(data_dir.absolute()).path / "secrets")
+    return credentials.read(DataDir(data_dir.absolute()).secrets)
 
 
 def diagnose(options: UpOptions) -> list[Finding]:

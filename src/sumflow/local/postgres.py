@@ -140,6 +140,14 @@ def initialise(server: Server) -> None:
     draft.replace(server.data)
 
 
+def renew_password(server: Server) -> None:
+    """Give a database that is there and does not run the server's password, whatever it had; its data stays."""
+    if version_file(server.data).exists():
+        end_strays(server.data)
+        user, password = server.user.replace('"', '""'), server.password.replace("'", "''")
+        _tell(server.data, f"ALTER ROLE \"{user}\" PASSWORD '{password}'")
+
+
 def strays(directory: Path) -> list[psutil.Process]:
     """Return the server processes that work in a directory, or in one directly below it.
 
@@ -178,10 +186,14 @@ def _initdb(data: Path, user: str, password_file: Path) -> tuple[str, ...]:
 
 
 def _create_database(data: Path, name: str) -> None:
-    """Create a database without a server: in PostgreSQL's single-user mode, a statement ends with its line."""
     quoted = name.replace('"', '""')
+    _tell(data, f'CREATE DATABASE "{quoted}"')
+
+
+def _tell(data: Path, statement: str) -> None:
+    """Carry out a statement without a server: in PostgreSQL's single-user mode it ends with its line."""
     single = (binary("postgres"), "--single", "-D", str(data), "-c", "dynamic_shared_memory_type=mmap", "postgres")
-    _run(single, told=f'CREATE DATABASE "{quoted}"\n')
+    _run(single, told=f"{statement}\n")
 
 
 def _run(program: tuple[str, ...], told: str = "") -> None:

@@ -16,7 +16,7 @@ import msgspec
 from sumflow import steps
 from sumflow.errors import SumflowError
 from sumflow.interruption import Interrupted, interruptible
-from sumflow.local import bringup, credentials, discovery, orphans, plan, ports, preflight, state
+from sumflow.local import bringup, credentials, discovery, orphans, plan, ports, postgres, preflight, state
 from sumflow.local.datadir import FORMAT, DataDir, Mark, clear_disk_errors
 from sumflow.local.lifecycle import Life, Phase
 from sumflow.local.options import UpOptions
@@ -24,7 +24,7 @@ from sumflow.local.process import Identity
 from sumflow.local.state import ComponentState, SystemPhase, SystemState
 from sumflow.local.supervisor import Supervisor
 from sumflow.settings import CommandSettings, load
-from sumflow.topology.model import Topology
+from sumflow.topology.model import Secret, Topology
 
 Tell = Callable[[str, str], None]
 """Hears what is stopped: a stage of stopping, and the components."""
@@ -110,7 +110,9 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
     _stop_leftovers(home)
     home.clear_run_files()
     preflight.require_free(ports.assign(topology, mark.port_base))
+    lost = credentials.lost(home.secrets, topology.secrets)
     machine, components = planned(topology, home, options, mark, reporter)
+    _renew_passwords(topology, machine, lost)
     layout = plan.kafka_layout(topology, machine)
     names = discovery.table(topology, machine.ports, layout.bootstrap)
     record = SystemState(
@@ -126,6 +128,13 @@ def _prepare(home: DataDir, options: UpOptions, reporter: steps.Reporter) -> Ses
     )
 
 
+def _renew_passwords(topology: Topology, machine: plan.Machine, lost: list[Secret]) -> None:
+    """Let databases have the passwords that were generated anew: the former ones are nowhere else."""
+    for database in topology.databases:
+        if database.secret in lost:
+            postgres.renew_password(plan.server(database, machine))
+
+
 def planned(
     topology: Topology, home: DataDir, options: UpOptions, mark: Mark, reporter: steps.Reporter
 ) -> tuple[plan.Machine, tuple[plan.Component, ...]]:
@@ -135,7 +144,7 @@ def planned(
         steps.run([programs.step()], reporter)
     assert programs.jvm is not None  # noqa: S101 -- the step has just been carried out
     its_ports = ports.assign(topology, mark.port_base)
-    secrets = credentials.ensure(home.path / "secrets", topology.secrets)
+    secrets = credentials.ensure(home.secrets, topology.secrets)
     machine = plan.Machine(home, its_ports, secrets, programs.jvm, mark.cluster_id, sys.executable, options.detours)
     return machine, plan.components(topology, machine)
 

@@ -61,7 +61,7 @@ def _declared(home: DataDir, service: str) -> postgres.Server:
     if mark is None:
         raise UsageError(f"{home.path} is not a data directory of SumFlow", remedy="name it with --data-dir")
     declared = dict(zip(SERVICES, pair(topology.load(mark.profile)), strict=True))[service]
-    kept = credentials.read(home.path / "secrets")[declared.secret.namespace, declared.secret.name]
+    kept = credentials.read(home.secrets)[declared.secret.namespace, declared.secret.name]
     name = f"{declared.name}-0"
     return postgres.Server(
         home.data(name), 0, declared.user, kept["POSTGRES_PASSWORD"], declared.database, home.archive(name)
