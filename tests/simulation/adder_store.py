@@ -285,7 +285,7 @@ class AdderStore:
 
     def published(self, _: Session, __: Parameters) -> Result:
         """How far each lane is published."""
-        rows: Rows = [(row.lane, row.published_seq) for row in self.lanes.values() if row.published_seq]
+        rows: Rows = [(row.lane, row.published_seq) for row in self.lanes.values()]
         return rows, len(rows)
 
     def accepted(self, _: Session, __: Parameters) -> Result:
