@@ -42,7 +42,7 @@ cluster: $(VENV)/installed-dev ## a three-node Kubernetes on this machine with o
 cluster-down: ## take it down
 	testing/cluster/down.sh
 
-test-cluster: cluster ## every test that needs it: about 25 minutes
+test-cluster: cluster ## every test that needs it: about 35 minutes
 	$(VENV)/bin/pytest -m cluster tests/cluster
 
 test-cluster-core: cluster ## the core of them, as CI runs it: diff, deploy, unchanged, verify, sums, drift, rotation, destroy
