@@ -54,7 +54,7 @@ test: lint ## every check and every test
 test-quick: $(VENV)/installed-dev ## all tests but those that start three brokers or kill processes
 	$(VENV)/bin/pytest -m "not slow and not cluster"
 
-test-nightly: $(VENV)/installed-dev ## a million simulated histories that no run has had: 15 minutes of two cores
+test-nightly: $(VENV)/installed-dev ## a million simulated histories that no run has had: 17 minutes of two cores
 	$(VENV)/bin/python -m tests.simulation --histories 1000000 --fresh
 
 lint: $(VENV)/installed-dev ## format, lint, types
